@@ -1,0 +1,40 @@
+"""One estimation problem, stated once in plain values for both packages."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Columns = Mapping[str, NDArray[Any]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Case:
+    """Data, model, parameters and options that PyBLP and blpsim read the same way."""
+
+    name: str
+    model: Mapping[str, str]
+    """Keyword arguments of ``bs.Model``."""
+    products: Columns
+    agents: Columns | None = None
+    nodes: int | None = None
+    """Points of a Gauss-Hermite rule in each dimension; None: the agents' own nodes."""
+    parameters: Mapping[str, NDArray[np.float64]] = field(default_factory=dict)
+    """Arrays named beta, sigma, pi, gamma; NaN in beta or gamma is concentrated out."""
+    options: Mapping[str, Any] = field(default_factory=dict)
+    """Keyword arguments of ``bs.GMM`` that mean the same in PyBLP (method, W_type, center_moments, ...)."""
+    bounds: Mapping[str, tuple[NDArray[np.float64], NDArray[np.float64]]] = field(default_factory=dict)
+    """Lower and upper arrays for beta, sigma, pi, gamma; what is left out keeps its default."""
+    optimizer: str = "return"
+    gtol: float = 1e-5
+    features: tuple[str, ...] = ()
+    """What the case exercises, for tables by feature."""
+
+    @property
+    def has_supply(self) -> bool:
+        """Return whether costs are estimated too."""
+        return "supply" in self.model

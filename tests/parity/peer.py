@@ -1,0 +1,68 @@
+"""A case as PyBLP 1.3.0 solves it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pyblp
+
+from .case import Case, Columns
+
+pyblp.options.verbose = False
+pyblp.options.digits = 12
+
+
+def peer_problem(case: Case) -> pyblp.Problem:
+    """Return PyBLP's problem."""
+    agents = case.agents
+    formulated = case.model.get("demographics")
+    return pyblp.Problem(
+        formulations(case.model),
+        stacked(case.products, "demand_instruments", "supply_instruments"),
+        None if formulated is None else pyblp.Formulation(formulated),
+        None if agents is None else stacked(agents, "nodes"),
+        integration=None if case.nodes is None else pyblp.Integration("product", case.nodes),
+        costs_type=case.model.get("costs", "linear"),
+    )
+
+
+def formulations(model: Mapping[str, str]) -> tuple[pyblp.Formulation | None, ...]:
+    """Return PyBLP's formulations of X1, X2 and X3, as many as the model has."""
+    linear = pyblp.Formulation(model["linear"], absorb=model.get("absorb_demand"))
+    nonlinear = pyblp.Formulation(model["nonlinear"]) if "nonlinear" in model else None
+    supply = None
+    if "supply" in model:
+        supply = pyblp.Formulation(model["supply"], absorb=model.get("absorb_supply"))
+    return (linear, nonlinear, supply) if supply else (linear, nonlinear) if nonlinear else (linear,)
+
+
+def stacked(columns: Columns, *families: str) -> dict[str, Any]:
+    """Return the columns with numbered ones (``nodes0``, ``nodes1``, ...) joined into matrices."""
+    out: dict[str, Any] = {}
+    for family in families:
+        members = [name for name in columns if name.startswith(family) and name[len(family) :].isdigit()]
+        if members:
+            members.sort(key=lambda name: int(name[len(family) :]))
+            out[family] = np.column_stack([columns[name] for name in members])
+    numbered = tuple(families)
+    out.update({n: v for n, v in columns.items() if not (n.startswith(numbered) and n[-1:].isdigit())})
+    return out
+
+
+def peer_solve(
+    case: Case, problem: pyblp.Problem, hessian: bool = False, optimizer: str | None = None
+) -> pyblp.ProblemResults:
+    """Return PyBLP's results; without the Hessian unless it is asked for."""
+    method = optimizer or case.optimizer
+    settings: dict[str, Any] = {}
+    if method != "return":
+        settings = {"gtol": case.gtol} | ({"ftol": 0} if method == "l-bfgs-b" else {})
+    return problem.solve(
+        **{name: np.array(value) for name, value in case.parameters.items()},
+        **{f"{name}_bounds": pair for name, pair in case.bounds.items()},
+        **case.options,
+        optimization=pyblp.Optimization(method, settings),
+        check_optimality="both" if hessian else "gradient",
+    )
