@@ -6,7 +6,7 @@ _LONGEST = 120
 
 
 def _shortened(value: object) -> str:
-    text = " ".join((value if isinstance(value, str) else repr(value)).split())
+    text = " ".join((value if isinstance(value, str) and value.strip() else repr(value)).split())
     return text if len(text) <= _LONGEST else text[: _LONGEST - 1] + "…"
 
 

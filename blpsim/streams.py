@@ -8,6 +8,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from blpsim.errors import ConfigurationError
+
 
 def _words(text: str) -> tuple[int, ...]:
     digest = hashlib.sha256(text.encode()).digest()
@@ -19,7 +21,7 @@ class Streams:
     """The random streams of one replication of one scenario.
 
     A stream never depends on the worker, the order of work, the block size, the number of
-    estimators or the place in a grid: only on the four values below and on its role.
+    estimators or the place in a grid: only on the three values below and on its role.
     """
 
     seed: int
@@ -29,11 +31,19 @@ class Streams:
     stream_key: str = ""
     """The scenario's stream key; scenarios that share one share their random numbers."""
 
+    def __post_init__(self) -> None:
+        """Raise ConfigurationError for anything but whole numbers from 0 on."""
+        for name in ("seed", "replication"):
+            value = getattr(self, name)
+            if not isinstance(value, int | np.integer) or isinstance(value, bool) or value < 0:
+                why = "random streams are numbered from 0 on"
+                raise ConfigurationError(f"Streams.{name}", value, "a whole number, 0 or larger", why)
+
     def keyed(self, stream_key: str) -> Streams:
         """Return the same replication's streams under a scenario's key."""
         return dataclasses.replace(self, stream_key=stream_key)
 
     def generator(self, role: str) -> np.random.Generator:
         """Return a fresh generator at the start of the stream with this role."""
-        key = (*_words(self.stream_key), *_words(role), self.replication)
-        return np.random.Generator(np.random.PCG64DXSM(np.random.SeedSequence(self.seed, spawn_key=key)))
+        key = (*_words(self.stream_key), *_words(role), int(self.replication))
+        return np.random.Generator(np.random.PCG64DXSM(np.random.SeedSequence(int(self.seed), spawn_key=key)))
