@@ -74,3 +74,156 @@ class Slopes(NamedTuple):
     """(N, K2) of the X2 columns, zero where they do not depend on prices."""
     varies: bool
     """Whether the derivative of utility differs between products of one market."""
+
+
+class Target(NamedTuple):
+    """What one market's mean utilities must reproduce, and how its agents differ."""
+
+    log_shares: Vector
+    """(J,) logs of the observed shares."""
+    log_outside: float
+    """Log of the observed outside share, S0 = the sum of weights less the sum of shares."""
+    x2: Matrix
+    """(J, K2)."""
+    coefficients: Matrix
+    """(K2, I*)."""
+    weights: Vector
+    """(I,)."""
+
+
+class InversionRule(NamedTuple):
+    """How to iterate when market shares are inverted."""
+
+    acceleration: int
+    mapping: int
+    tolerance: float
+    max_evaluations: int
+
+
+class Bench(NamedTuple):
+    """Scratch space; I*, J* and n* are the largest numbers of agents, products and products of a firm.
+
+    Matrices whose rows are as long as the largest market needs are sliced by rows alone, which keeps
+    them contiguous; kernels read no further than their market's own number.
+    """
+
+    agents: Matrix
+    """(6 + K2, I*)."""
+    products: Matrix
+    """(20, J*)."""
+    firms: Matrix
+    """(2 F*, I*)."""
+    square: Matrix
+    """(J*, J*)."""
+    small: Matrix
+    """(M + 1, M) for systems of the acceleration's memory M."""
+    pivots: Integers
+    """(J*,)."""
+
+
+class Directions(NamedTuple):
+    """The parameters that work through agents' tastes or through slopes, one an element."""
+
+    kind: Integers
+    """(P,) 0 for an element of sigma, 1 of pi, 2 for the coefficient of an X1 column that has prices."""
+    characteristic: Integers
+    """(P,) column of X2, or for the third kind of the X1 slopes."""
+    draw: Integers
+    """(P,) row of nodes or demographics."""
+
+
+class Panel(NamedTuple):
+    """The data of all markets, as kernels read them."""
+
+    offsets: Offsets
+    consumers: Consumers
+    x2: Matrix
+    """(N, K2)."""
+    slopes: Slopes
+    prices: Vector
+    """(N,)."""
+    shares: Vector
+    """(N,) observed shares."""
+    log_shares: Vector
+    """(N,)."""
+    log_outside: Vector
+    """(T,) logs of the sum of weights less the sum of shares."""
+    positive_weights: bool
+    """Whether every integration weight is positive."""
+
+
+class Moments(NamedTuple):
+    """The linear side of the objective; columns of characteristics and instruments are rows here."""
+
+    given_demand: Matrix
+    """(G1, N) X1 columns whose coefficients are in theta."""
+    free_demand: Matrix
+    """(L1, N) X1 columns whose coefficients are concentrated out."""
+    given_supply: Matrix
+    """(G3, N) X3 columns whose coefficients are in theta."""
+    free_supply: Matrix
+    """(L3, N) X3 columns whose coefficients are concentrated out."""
+    demand_instruments: Matrix
+    """(MD, N)."""
+    supply_instruments: Matrix
+    """(MS, N), MS = 0 without supply."""
+    demand_offset: Vector
+    """(N,) what absorbed fixed effects take from delta, fixed once to keep precision."""
+    supply_offset: Vector
+    """(N,) the same for transformed costs."""
+    weighting: Matrix
+    """(MD + MS, MD + MS)."""
+    concentration: Matrix
+    """(L1 + L3, MD + MS), maps moments of the dependent variables to concentrated coefficients."""
+    scale: float
+    """What multiplies g'Wg: N, or 1."""
+    cost_bounds: Vector
+    """(2,) costs are clipped into it, and counted."""
+    log_costs: bool
+
+
+class State(NamedTuple):
+    """What an evaluation leaves behind."""
+
+    delta: Vector
+    """(N,)."""
+    probabilities: Matrix
+    """(N, I*)."""
+    slopes: Matrix
+    """(N, I*), or (T, I*) when the products of a market do not differ."""
+    gamma: Matrix
+    """(N, n*) each firm's Gamma, in its products' rows."""
+    factors: Matrix
+    """(N, n*) the LU factors of each firm's Delta."""
+    pivots: Integers
+    """(N,)."""
+    own: Vector
+    """(N,) Lambda."""
+    eta: Vector
+    """(N,) markups."""
+    costs: Vector
+    """(N,) marginal costs, after clipping."""
+    xi: Vector
+    """(N,)."""
+    omega: Vector
+    """(N,)."""
+    moments: Vector
+    """(M,) averaged moments, g."""
+    weighted: Vector
+    """(M,) W g."""
+    linear: Vector
+    """(L1 + L3,) concentrated coefficients."""
+    demand_seed: Vector
+    """(N,) derivative of the objective with respect to xi."""
+    supply_seed: Vector
+    """(N,) derivative with respect to costs, then m."""
+    evaluations: Integers
+    """(T,) evaluations of the inversion's mapping."""
+    residuals: Vector
+    """(T,) max |log S - log s|."""
+    d_sigma: Matrix
+    """(K2, K2)."""
+    d_pi: Matrix
+    """(K2, D)."""
+    d_alpha: Vector
+    """(E,) through slopes alone."""

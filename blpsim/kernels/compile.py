@@ -17,7 +17,7 @@ def kernel(function: Function) -> Function:
 
     NaN and infinity keep their meaning (no ``nnan``, no ``ninf``), so tests for them survive.
     """
-    return cast(Function, numba.njit(cache=True, nogil=True, error_model="numpy", fastmath=_REORDERED)(function))
+    return cast(Function, numba.njit(cache=True, nogil=True, _nrt=False, error_model="numpy", fastmath=_REORDERED)(function))
 
 
 def exact_kernel(function: Function) -> Function:
@@ -25,4 +25,4 @@ def exact_kernel(function: Function) -> Function:
 
     Callees inherit the caller's freedom to reorder unless they say otherwise, so this one does.
     """
-    return cast(Function, numba.njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract"})(function))
+    return cast(Function, numba.njit(cache=True, nogil=True, _nrt=False, error_model="numpy", fastmath={"contract"})(function))
