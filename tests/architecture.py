@@ -88,7 +88,11 @@ class Module:
 
 
 def violations(folder: Path) -> list[str]:
-    """Return one line for each place in the package at `folder` that breaks a rule of the house."""
+    """Return one line for each place in the package at `folder` that breaks a rule of the house.
+
+    Raises FileNotFoundError for a folder that is no package: an empty house breaks no rule.
+    """
+    (folder / "__init__.py").stat()
     modules = list(_modules(folder))
     found = [line for module in modules for line in _in_module(module)]
     return sorted([*found, *_cycles(modules), *_rooms(folder)])
