@@ -1,23 +1,38 @@
-"""How kernels are compiled: once, cached on disk, without Python's lock."""
+"""How kernels are compiled: once, cached on disk, without Python's lock.
+
+Numba's cache notices a change of a function's own file alone, but a kernel also holds the code of the
+kernels that it calls. So each file's cache lies in a folder named by a hash of that file and of all it imports.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import functools
+import hashlib
+import os
+import re
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, TypeVar, cast
 
 import numba
+from numba.core import config
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
+_SETTINGS = cast(Any, config)
 _REORDERED = {"reassoc", "contract", "nsz"}
+_PACKAGE = Path(__file__).resolve().parent.parent
+_IMPORTS = re.compile(r"^from blpsim\.([\w.]+) import", re.MULTILINE)
 
 
 def kernel(function: Function) -> Function:
     """Return the compiled function; sums may be reordered so that they vectorize.
 
-    NaN and infinity keep their meaning (no ``nnan``, no ``ninf``), so tests for them survive.
+    NaN and infinity keep their meaning (no ``nnan``, no ``ninf``), so tests for them survive. Arrays are
+    not reference-counted inside, so a kernel neither allocates nor returns one.
     """
-    return cast(Function, numba.njit(cache=True, nogil=True, _nrt=False, error_model="numpy", fastmath=_REORDERED)(function))
+    return _compiled(function, _REORDERED)
 
 
 def exact_kernel(function: Function) -> Function:
@@ -25,4 +40,51 @@ def exact_kernel(function: Function) -> Function:
 
     Callees inherit the caller's freedom to reorder unless they say otherwise, so this one does.
     """
-    return cast(Function, numba.njit(cache=True, nogil=True, _nrt=False, error_model="numpy", fastmath={"contract"})(function))
+    return _compiled(function, {"contract"})
+
+
+def _compiled(function: Function, fastmath: set[str]) -> Function:
+    options = {"nogil": True, "_nrt": False, "error_model": "numpy", "fastmath": fastmath, "cache": True}
+    with _cache_in(_cache_root() / _folder(Path(function.__code__.co_filename))):
+        return cast(Function, cast(Any, numba).njit(**options)(function))
+
+
+@contextmanager
+def _cache_in(folder: Path) -> Iterator[None]:
+    before = _SETTINGS.CACHE_DIR
+    _SETTINGS.CACHE_DIR = str(folder)
+    try:
+        yield
+    finally:
+        _SETTINGS.CACHE_DIR = before
+
+
+@functools.cache
+def _cache_root() -> Path:
+    if _SETTINGS.CACHE_DIR:
+        return Path(_SETTINGS.CACHE_DIR)
+    beside = Path(__file__).resolve().parent
+    if os.access(beside, os.W_OK):
+        return beside / "__pycache__"
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "blpsim"
+
+
+@functools.cache
+def _folder(file: Path) -> str:
+    sources: dict[Path, bytes] = {}
+    pending = [file.resolve(), Path(__file__).resolve()]
+    while pending:
+        path = pending.pop()
+        if path not in sources and path.is_file():
+            sources[path] = path.read_bytes()
+            modules = _IMPORTS.findall(sources[path].decode())
+            pending += [_PACKAGE.joinpath(*module.split(".")).with_suffix(".py") for module in modules]
+    digest = hashlib.sha256(b"".join(sources[path] for path in sorted(sources))).hexdigest()
+    return f"{file.stem}-{digest[:16]}"
+
+
+def are_compiled() -> bool:
+    """Return whether the kernels have been compiled on this machine before, so that a run starts at once."""
+    kernels = Path(__file__).resolve().parent.glob("*.py")
+    folders = [_cache_root() / _folder(path) for path in kernels if b"@kernel" in path.read_bytes()]
+    return all(any(folder.rglob("*.nbc")) for folder in folders)
