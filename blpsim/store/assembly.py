@@ -107,7 +107,7 @@ def _place(
     """Copy the replications for which a block counts to where they belong, in place."""
     columns = np.array([along.parameters.index(name) for name in block.parameters], np.int64)
     own = {"parameter": columns, "start": np.arange(block.starts)}
-    _copy_data(arrays, block, _rows(cover.data_sources, position, block), own)
+    _copy_data(arrays, block, _rows_of_data(cover, block), own)
     for axis, name in enumerate(block.estimators):
         if name in along.estimators:
             row = along.estimators.index(name)
@@ -131,6 +131,12 @@ def _copy_data(
 def _rows(sources: Integers, position: int, block: Block) -> Integers:
     """Return the replications for which the block at a position counts."""
     return block.start + np.flatnonzero(sources[block.start : block.stop] == position)
+
+
+def _rows_of_data(cover: Coverage, block: Block) -> Integers:
+    """Return the replications whose data ended as in the block that counts, so that they are the same."""
+    same = cover.data_statuses[block.start : block.stop] == block.arrays["data_status"]
+    return block.start + np.flatnonzero(same)
 
 
 def _counted(block: Block, position: int, cover: Coverage, along: Axes) -> list[Failure]:

@@ -32,6 +32,8 @@ def write_file(path: Path, content: bytes) -> None:
         flush_folder(path.parent)
     except OSError as error:
         raise unwritable(path, error) from error
+    finally:
+        temporary.unlink(missing_ok=True)
 
 
 def write_json(path: Path, value: object) -> None:

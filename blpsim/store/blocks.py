@@ -1,7 +1,8 @@
 """The file of one block: a checked header, the failures and plain arrays; nothing is ever pickled.
 
 ``blpsim-block 1 LENGTH SHA256`` and a line feed, a JSON header of that length and checksum, then the
-body: the failures as JSON, and the arrays' bytes one after the other, as the header lists them.
+body: a JSON list of the failures and of the arrays' names, types and shapes, then the arrays' bytes in
+that order. The header has all that resuming and counting need, so that ten thousand are read in a second.
 """
 
 from __future__ import annotations
@@ -9,11 +10,11 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+import os
 import re
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, BinaryIO, NamedTuple
+from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,19 +31,6 @@ _TYPES = frozenset({"<f8", "<i8", "|i1", "|b1"})
 
 class CorruptBlockError(StoreError):
     """A block whose bytes are not those that were written."""
-
-
-class Layout(NamedTuple):
-    """Where an array of a block comes in its body."""
-
-    name: str
-    dtype: str
-    shape: tuple[int, ...]
-
-    @property
-    def size(self) -> int:
-        """Number of bytes."""
-        return math.prod(self.shape) * np.dtype(self.dtype).itemsize
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,13 +64,13 @@ class Header:
     data_statuses: tuple[int, ...]
     """The status of each replication's dataset."""
     failures: int
-    """Number of failures in the body."""
+    """Number of failures."""
     seconds: float
     """Processor seconds that the block took."""
-    arrays: tuple[Layout, ...]
-    """The arrays, in the order of the body."""
-    failures_size: int
-    """Number of bytes of the failures."""
+    body_size: int
+    """Number of bytes of the body."""
+    list_size: int
+    """Number of bytes of the list at the body's beginning."""
     checksum: str
     """SHA-256 of the body."""
 
@@ -95,17 +83,16 @@ class Header:
         label = re.sub(r"[^A-Za-z0-9._-]+", "-", self.scenario)[:48].strip(".-") or "scenario"
         return f"{label}-{self.start:07d}-{self.stop:07d}-{digest}.block"
 
-    @property
-    def body_size(self) -> int:
-        """Number of bytes of the body."""
-        return self.failures_size + sum(array.size for array in self.arrays)
-
 
 def encoded(block: Block, content: Content, revision: int) -> tuple[Header, bytes]:
     """Return a block's header and the bytes of its file."""
     arrays = {name: _portable(block.arrays[name]) for name in sorted(block.arrays)}
-    failures = json.dumps([asdict(failure) for failure in block.failures]).encode()
-    body = failures + b"".join(array.tobytes() for array in arrays.values())
+    listed = {
+        "failures": [asdict(failure) for failure in block.failures],
+        "arrays": [(name, array.dtype.str, array.shape) for name, array in arrays.items()],
+    }
+    beginning = json.dumps(listed).encode()
+    body = beginning + b"".join(array.tobytes() for array in arrays.values())
     header = Header(
         scenario=block.scenario,
         scenario_hash=content.scenarios[block.scenario],
@@ -122,8 +109,8 @@ def encoded(block: Block, content: Content, revision: int) -> tuple[Header, byte
         data_statuses=tuple(arrays["data_status"].tolist()),
         failures=len(block.failures),
         seconds=float(np.nansum(arrays["seconds"]) + np.nansum(arrays["data_seconds"])),
-        arrays=tuple(Layout(name, array.dtype.str, array.shape) for name, array in arrays.items()),
-        failures_size=len(failures),
+        body_size=len(body),
+        list_size=len(beginning),
         checksum=hashlib.sha256(body).hexdigest(),
     )
     text = json.dumps(asdict(header)).encode()
@@ -148,14 +135,15 @@ def read_block(path: Path) -> Block:
     with open(path, "rb") as file:
         header = _header(file, path)
         body = _body(file, header, path)
+    listed = json.loads(body[: header.list_size])
     return Block(
         scenario=header.scenario,
         estimators=header.estimators,
         parameters=header.parameters,
         start=header.start,
         stop=header.stop,
-        arrays=_arrays(header, body),
-        failures=_failures(body[: header.failures_size]),
+        arrays=_arrays(listed["arrays"], body, header.list_size),
+        failures=tuple(_failure(values) for values in listed["failures"]),
     )
 
 
@@ -182,7 +170,7 @@ def _header(file: BinaryIO, path: Path) -> Header:
     if hashlib.sha256(text).hexdigest().encode() != found[2]:
         raise _corrupt(path, "its header's checksum is wrong")
     header = _parsed(json.loads(text))
-    if path.stat().st_size != _FIRST_LENGTH + len(text) + header.body_size:
+    if os.fstat(file.fileno()).st_size != _FIRST_LENGTH + len(text) + header.body_size:
         raise _corrupt(path, "its length is wrong")
     return header
 
@@ -191,7 +179,6 @@ def _parsed(values: dict[str, Any]) -> Header:
     for name in ("estimators", "estimator_hashes", "parameters", "data_statuses"):
         values[name] = tuple(values[name])
     values["statuses"] = tuple(tuple(row) for row in values["statuses"])
-    values["arrays"] = tuple(Layout(name, dtype, tuple(shape)) for name, dtype, shape in values["arrays"])
     return Header(**values)
 
 
@@ -202,17 +189,17 @@ def _body(file: BinaryIO, header: Header, path: Path) -> bytes:
     return body
 
 
-def _arrays(header: Header, body: bytes) -> Mapping[str, NDArray[Any]]:
-    arrays, offset = {}, header.failures_size
-    for name, dtype, shape in header.arrays:
+def _arrays(listed: list[tuple[str, str, list[int]]], body: bytes, offset: int) -> dict[str, NDArray[Any]]:
+    arrays = {}
+    for name, dtype, shape in listed:
         array = np.frombuffer(body, dtype, count=math.prod(shape), offset=offset).reshape(shape)
         arrays[name] = array
         offset += array.nbytes
     return arrays
 
 
-def _failures(text: bytes) -> tuple[Failure, ...]:
-    return tuple(Failure(**{**values, "status": Status(values["status"])}) for values in json.loads(text))
+def _failure(values: dict[str, Any]) -> Failure:
+    return Failure(**{**values, "status": Status(values["status"])})
 
 
 def _corrupt(path: Path, why: str) -> CorruptBlockError:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -18,11 +19,11 @@ if TYPE_CHECKING:
 
 
 def aligned_factors(content: Content, scenarios: tuple[str, ...]) -> dict[str, NDArray[Any]]:
-    """Return each factor's values along the scenarios; a factor never hides a variable or dimension."""
+    """Return each factor's values along the scenarios; none hides a variable, none has spaces or slashes."""
     taken = {*FIELDS, "scenario", "estimator", "replication", "parameter", "start"}
     names = dict.fromkeys(name for scenario in scenarios for name in content.factors.get(scenario, ()))
     rows = [content.factors.get(scenario, {}) for scenario in scenarios]
-    labels = {name: f"factor {name}" if name in taken else name for name in names}
+    labels = {name: f"factor_{name}" if name in taken else re.sub(r"[\s/]", "_", name) for name in names}
     return {label: _aligned([row.get(name) for row in rows]) for name, label in labels.items()}
 
 

@@ -74,9 +74,11 @@ class Store:
     def publish(self) -> None:
         """Rebuild ``results.zarr`` and ``failures.jsonl`` from the journal."""
         self.journal.refresh()
+        self._set_corrupt_aside()
         self._note_end()
         failures = published.publish(self.path, self.journal, self.content, self._attributes())
         write_failures(self.path / "failures.jsonl", failures, self.content.source)
+        self._set_corrupt_aside()
 
     def _make_folder(self) -> None:
         try:
@@ -92,13 +94,13 @@ class Store:
         swap.finish(self.path / "results.zarr")
         self.journal.refresh()
         self.journal.verify()
+        self._set_corrupt_aside()
+
+    def _set_corrupt_aside(self) -> None:
         moved = self.journal.repair()
         if moved:
-            warnings.warn(
-                f"{moved} corrupt blocks moved to {self.journal.folder / 'corrupt'}; they count as not run",
-                BlpsimWarning,
-                stacklevel=3,
-            )
+            text = f"{moved} corrupt blocks moved to {self.journal.folder / 'corrupt'}; they count as not run"
+            warnings.warn(text, BlpsimWarning, stacklevel=4)
 
     def _continue(self) -> None:
         """Check what is there against the content, join the two, and begin a run."""

@@ -39,7 +39,7 @@ class Journal:
         """Read the headers of blocks that were written since the last look, by whomever."""
         try:
             names = sorted(entry.name for entry in os.scandir(self.folder) if entry.name.endswith(_SUFFIX))
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             return
         for name in names:
             if name not in self._headers and name not in self.corrupt:

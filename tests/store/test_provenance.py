@@ -1,0 +1,95 @@
+import json
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from blpsim.errors import StoreError
+from blpsim.store import provenance
+
+
+def git(folder, *words):
+    settings = ("-c", "user.name=a", "-c", "user.email=a@b.c")
+    subprocess.run(("git", "-C", str(folder), *settings, *words), check=True, capture_output=True)
+
+
+def test_the_design_s_repository_gives_commit_and_dirty_flag(tmp_path):
+    design = tmp_path / "design.py"
+    design.write_text("design = 1\n")
+    assert provenance.provenance(design)["commit"] is None
+    git(tmp_path, "init")
+    git(tmp_path, "add", "design.py")
+    git(tmp_path, "commit", "-m", "a design")
+    clean = provenance.provenance(design)
+    assert len(clean["commit"]) == 40
+    assert clean["dirty"] is False
+    design.write_text("design = 2\n")
+    assert provenance.provenance(design)["dirty"] is True
+
+
+def test_it_is_plain_json_and_names_what_bits_depend_on(monkeypatch):
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    found = provenance.provenance(None)
+    assert json.loads(json.dumps(found)) == found
+    assert found["threads"]["OMP_NUM_THREADS"] == "1"
+    assert {"numpy", "scipy", "numba", "xarray", "zarr"} <= found["versions"].keys()
+    assert all(found["versions"][name] for name in ("blpsim", "numpy", "numba"))
+    assert found["cpu"]["model"]
+    assert any(library["internal_api"] for library in found["blas"])
+
+
+def test_differences_name_what_may_change_bits_and_nothing_else():
+    earlier = provenance.provenance(None)
+    now = {
+        **earlier,
+        "hostname": "other",
+        "started": "later",
+        "versions": {**earlier["versions"], "dask": "9"},
+    }
+    assert provenance.differences(earlier, now) == []
+    now = {**earlier, "versions": {**earlier["versions"], "numpy": "9"}, "python": "4"}
+    was = earlier["versions"]["numpy"]
+    assert provenance.differences(earlier, now) == [
+        f"Python 4, was {earlier['python']}",
+        f"numpy 9, was {was}",
+    ]
+
+
+def test_the_code_s_hash_covers_what_computes_and_not_what_stores(tmp_path, monkeypatch):
+    package = tmp_path / "blpsim"
+    for part in ("kernels", "model", "economy", "simulate", "estimate", "study", "store"):
+        (package / part).mkdir(parents=True)
+        (package / part / "module.py").write_text("a = 1\n")
+    for name in ("errors", "status", "streams", "arrays", "cli"):
+        (package / f"{name}.py").write_text("a = 1\n")
+    monkeypatch.setattr(provenance, "__file__", str(package / "store" / "provenance.py"))
+
+    def digest():
+        provenance.code_hash.cache_clear()
+        return provenance.code_hash()
+
+    first = digest()
+    for untouched in ("store/module.py", "cli.py"):
+        (package / untouched).write_text("a = 2\n")
+        assert digest() == first
+    for touched in ("kernels/module.py", "streams.py", "estimate/module.py"):
+        (package / touched).write_text("a = 2\n")
+        assert digest() != first
+        (package / touched).write_text("a = 1\n")
+    provenance.code_hash.cache_clear()
+
+
+def test_every_part_that_the_code_s_hash_names_exists():
+    package = Path(provenance.__file__).parent.parent
+    assert all((package / part).exists() for part in provenance._COMPUTING)
+    provenance.code_hash.cache_clear()
+    assert len(provenance.code_hash()) == 64
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{}"])
+def test_a_spoiled_provenance_is_refused_in_one_line(tmp_path, text):
+    path = tmp_path / "provenance.json"
+    assert provenance.read_runs(path) == []
+    path.write_text(text)
+    with pytest.raises(StoreError, match=r"provenance\.json cannot be read"):
+        provenance.read_runs(path)
