@@ -15,7 +15,12 @@ def _columns(location: str) -> Columns:
 
 def nevo(optimizer: str = "return") -> Case:
     """Return Nevo's (2000) fake cereal: demand only, product fixed effects, four demographics."""
-    pi = [[5.4819, 0, 0.2037, 0], [15.8935, -1.2000, 0, 2.6342], [-0.2506, 0, 0.0511, 0], [1.2650, 0, -0.8091, 0]]
+    pi = [
+        [5.4819, 0, 0.2037, 0],
+        [15.8935, -1.2000, 0, 2.6342],
+        [-0.2506, 0, 0.0511, 0],
+        [1.2650, 0, -0.8091, 0],
+    ]
     return Case(
         name="Nevo",
         model={

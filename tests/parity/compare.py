@@ -1,0 +1,98 @@
+"""How far blpsim is from PyBLP, quantity by quantity, relative to PyBLP's largest element."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .case import Case
+from .own import own_problem, own_solve
+from .peer import peer_problem, peer_solve
+
+Array = NDArray[Any]
+
+TOLERANCE = 1e-7
+"""Largest difference of each quantity, relative to the largest element of PyBLP's."""
+
+PRICES_TOLERANCE = 1e-9
+"""Largest difference of equilibrium prices."""
+
+
+def differences(case: Case) -> dict[str, float]:
+    """Return the relative difference of every quantity that the case has; prices' is absolute."""
+    theirs = peer_quantities(case)
+    ours = own_quantities(case)
+    found = {name: distance(ours[name], theirs[name]) for name in theirs if name != "prices"}
+    if "prices" in theirs:
+        found["prices"] = float(np.max(np.abs(ours["prices"] - theirs["prices"])))
+    return found
+
+
+def distance(ours: Array, theirs: Array) -> float:
+    """Return max |ours - theirs| / max |theirs|; infinite when shapes or missing elements differ."""
+    if ours.shape != theirs.shape or not np.array_equal(np.isnan(ours), np.isnan(theirs)):
+        return np.inf
+    if theirs.size == 0:
+        return 0.0
+    return float(np.nanmax(np.abs(ours - theirs)) / np.nanmax(np.abs(theirs)))
+
+
+def excessive(found: dict[str, float]) -> dict[str, float]:
+    """Return the differences that are too large."""
+    limits = {name: PRICES_TOLERANCE if name == "prices" else TOLERANCE for name in found}
+    return {name: value for name, value in found.items() if not value <= limits[name]}
+
+
+def peer_quantities(case: Case) -> dict[str, Array]:
+    """Return what PyBLP computes, in the order of the user's rows."""
+    problem = peer_problem(case)
+    result = peer_solve(case, problem)
+    found = {name: flat(getattr(result, name)) for name in (*_common(case), *_linear(case))}
+    found["standard errors"] = np.concatenate([flat(getattr(result, f"{n}_se")) for n in _blocks(case)])
+    if case.has_supply:
+        transformed = flat(result.tilde_costs)
+        costs = np.exp(transformed) if case.model.get("costs") == "log" else transformed
+        found |= {"costs": costs, "prices": flat(result.compute_prices(firm_ids=merged(case), costs=costs))}
+    return found
+
+
+def own_quantities(case: Case) -> dict[str, Array]:
+    """Return what blpsim computes, by the same names."""
+    result = own_solve(case, own_problem(case))
+    found = {name: flat(getattr(result, name)) for name in _common(case)}
+    found |= {name: flat(getattr(result.parameters, name)) for name in _linear(case)}
+    found["standard errors"] = np.concatenate(
+        [flat(getattr(result.standard_errors, name)) for name in _blocks(case)]
+    )
+    if case.has_supply:
+        costs = flat(result.costs)
+        changed = result.economy.equilibrium(firm_ids=merged(case), costs=costs)
+        found |= {"costs": costs, "prices": flat(changed.prices)}
+    return found
+
+
+def flat(values: Any) -> Array:
+    """Return the values as one vector of numbers."""
+    return np.asarray(values, dtype=float).ravel()
+
+
+def _common(case: Case) -> tuple[str, ...]:
+    return ("objective", "gradient", "delta", "xi", *(("omega",) if case.has_supply else ()))
+
+
+def _linear(case: Case) -> tuple[str, ...]:
+    return ("beta", "gamma") if case.has_supply else ("beta",)
+
+
+def _blocks(case: Case) -> tuple[str, ...]:
+    return tuple(name for name in ("beta", "sigma", "pi", "gamma") if name in case.parameters)
+
+
+def merged(case: Case) -> Array:
+    """Return firm ids after the first two firms of the data have merged."""
+    ids = case.products["firm_ids"].copy()
+    first, second = np.unique(ids)[:2]
+    ids[ids == second] = first
+    return ids

@@ -1,0 +1,185 @@
+"""Data of a random problem: characteristics, consumers, and the equilibrium they lead to (by PyBLP)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pyblp
+from numpy.typing import NDArray
+
+from .features import Features
+from .peer import formulations, stacked
+
+Array = NDArray[Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Truth:
+    """Coefficients of the economy, in the order of the formulas."""
+
+    beta: Array
+    sigma: Array | None
+    pi: Array | None
+    gamma: Array
+
+
+def draw_products(features: Features, generator: np.random.Generator) -> dict[str, Array]:
+    """Return identifiers and exogenous characteristics of products in markets of different sizes."""
+    markets, firms = _identifiers(generator)
+    number = markets.size
+    slots = np.concatenate([generator.permutation(size) for size in np.bincount(markets)])
+    products: dict[str, Array] = {
+        "market_ids": markets,
+        "firm_ids": firms,
+        "brand": slots % 7,
+        "region": (markets + firms) % 4,
+        "clustering_ids": np.arange(number) // generator.integers(1, 4),
+        "x": generator.uniform(0.2, 1.2, number),
+        "y": generator.normal(size=number),
+        "w": generator.uniform(0.5, 1.5, number),
+    }
+    if features.string_ids:
+        names = {"market_ids": "t{}", "firm_ids": "firm {}", "brand": "b{}", "clustering_ids": "c{}"}
+        products |= {name: np.array([form.format(i) for i in products[name]]) for name, form in names.items()}
+    return products
+
+
+def _identifiers(generator: np.random.Generator) -> tuple[Array, Array]:
+    number = int(generator.integers(7, 14))
+    sizes = generator.integers(8, 21, number)
+    markets = np.repeat(np.arange(number), sizes)
+    firms = np.concatenate([np.sort(generator.integers(0, generator.integers(2, 6), size)) for size in sizes])
+    return markets, firms
+
+
+def draw_agents(
+    features: Features, markets: Array, dimensions: int, generator: np.random.Generator
+) -> dict[str, Array] | None:
+    """Return consumers: as many rows as the product rule needs, or 5 to 60 a market with their own nodes."""
+    if not features.nonlinear or (features.product_rule and not features.demographics):
+        return None
+    unique = np.unique(markets)
+    size = rule_size(dimensions) ** dimensions
+    counts = np.full(unique.size, size) if features.product_rule else generator.integers(5, 61, unique.size)
+    number = int(counts.sum())
+    agents: dict[str, Array] = {"market_ids": np.repeat(unique, counts)}
+    agents["income"] = generator.lognormal(0, 0.4, number)
+    agents["age"] = generator.normal(size=number)
+    if not features.product_rule:
+        raw = np.ones(number) if generator.uniform() < 0.5 else generator.uniform(0.5, 1.5, number)
+        totals = np.repeat(np.add.reduceat(raw, np.r_[0, np.cumsum(counts)[:-1]]), counts)
+        agents["weights"] = raw / totals
+        agents |= {f"nodes{k}": generator.normal(size=number) for k in range(dimensions)}
+    return agents
+
+
+def rule_size(dimensions: int) -> int:
+    """Return the points of the Gauss-Hermite rule in each dimension."""
+    return {1: 7, 2: 5, 3: 3}[dimensions]
+
+
+def draw_truth(features: Features, generator: np.random.Generator) -> Truth:
+    """Return coefficients that give prices near 4 and outside shares well inside (0, 1)."""
+    prices = -generator.uniform(1.2, 2.0)
+    level = generator.uniform(-3, -1) - prices * 3
+    values = {"prices": prices, "x": 1.0, "y": 0.3, "x:prices": -0.3, "log(prices)": -0.5}
+    beta = np.array([level, *(values[name] for name in features.linear)])
+    sigma, pi = _heterogeneity(features, generator)
+    constant = 0.9 if features.log_costs else 2.5
+    return Truth(beta=beta, sigma=sigma, pi=pi, gamma=np.array([constant, 0.15, 0.2, 0.05]))
+
+
+def _heterogeneity(features: Features, generator: np.random.Generator) -> tuple[Array | None, Array | None]:
+    if not features.nonlinear:
+        return None, None
+    scales = np.array([0.15 if "prices" in name else 0.8 for name in features.nonlinear])
+    size = scales.size
+    raw = np.diag(generator.uniform(0.5, 1.5, size))
+    if features.full_sigma:
+        raw = raw + np.tril(generator.uniform(-0.4, 0.4, (size, size)), -1)
+    if features.dropped_sigma:
+        raw[-1] = raw[:, -1] = 0
+    sigma = scales[:, None] * raw
+    if not features.demographics:
+        return sigma, None
+    kept = generator.uniform(size=(size, len(features.demographics))) < 0.6
+    kept[-1, 0] = True
+    pi = scales[:, None] * generator.uniform(-0.5, 0.5, kept.shape) * kept
+    return sigma, pi
+
+
+def equilibrium(
+    features: Features,
+    products: dict[str, Array],
+    agents: dict[str, Array] | None,
+    truth: Truth,
+    generator: np.random.Generator,
+) -> dict[str, Array]:
+    """Return equilibrium prices and shares with fixed effects in the errors; PyBLP finds them."""
+    number = products["x"].size
+    errors = generator.multivariate_normal([0, 0], [[0.2, 0.05], [0.05, 0.04]], size=number)
+    errors += 0.3 * (_effect(products["brand"], generator) + _effect(products["region"], generator))[:, None]
+    demographics = pyblp.Formulation(formula(features.demographics, "0")) if features.demographics else None
+    dimensions = len(features.nonlinear)
+    simulation = pyblp.Simulation(
+        formulations(economy_model(features)),
+        products,
+        beta=truth.beta,
+        sigma=truth.sigma,
+        pi=truth.pi,
+        gamma=truth.gamma,
+        xi=errors[:, 0],
+        omega=0.3 * errors[:, 1] if features.log_costs else errors[:, 1],
+        agent_formulation=demographics,
+        agent_data=None if agents is None else stacked(agents, "nodes"),
+        integration=pyblp.Integration("product", rule_size(dimensions)) if features.product_rule else None,
+        costs_type="log" if features.log_costs else "linear",
+    )
+    found = simulation.replace_endogenous(compute_gradients=False, compute_hessians=False)
+    return {name: found.product_data[name].ravel() for name in ("prices", "shares")}
+
+
+def economy_model(features: Features) -> dict[str, str]:
+    """Return the formulas of the economy, whose constant is explicit."""
+    model = {"linear": formula(features.linear, "1"), "supply": "1 + x + w + y"}
+    if features.nonlinear:
+        constant = "1" if "1" in features.nonlinear else "0"
+        model["nonlinear"] = formula(tuple(n for n in features.nonlinear if n != "1"), constant)
+    return model
+
+
+def formula(columns: tuple[str, ...], constant: str) -> str:
+    """Return a formula: the constant first."""
+    return " + ".join((constant, *columns))
+
+
+def _effect(ids: Array, generator: np.random.Generator) -> Array:
+    unique, codes = np.unique(ids, return_inverse=True)
+    return generator.normal(size=unique.size)[codes]
+
+
+def draw_instruments(products: dict[str, Array], demand: int, supply: int) -> dict[str, Array]:
+    """Return standardized excluded instruments, ``demand`` and ``supply`` of them."""
+    x, y, w = (products[name] for name in "xyw")
+    same = products["market_ids"][:, None] == products["market_ids"][None, :]
+    own = (
+        same & (products["firm_ids"][:, None] == products["firm_ids"][None, :]) & ~np.eye(x.size, dtype=bool)
+    )
+    rival = same & ~own & ~np.eye(x.size, dtype=bool)
+    near = [np.abs(z[:, None] - z[None, :]) < z.std() for z in (x, y)]
+    shared = [rival @ x, own @ x, own @ y, x * y, x**2, y**2, rival @ y, (near[0] & rival).sum(1)]
+    shared += [(near[1] & rival).sum(1), (near[0] & own).sum(1), own.sum(1), x**2 * y]
+    families = {"demand": [w, w**2, x * w, own @ w, *shared], "supply": shared}
+    counts = {"demand": demand, "supply": supply}
+    return {
+        f"{side}_instruments{i}": _standardized(column)
+        for side, columns in families.items()
+        for i, column in enumerate(columns[: counts[side]])
+    }
+
+
+def _standardized(column: Array) -> Array:
+    deviation = column - column.mean()
+    return deviation / (deviation.std() or 1.0)

@@ -1,0 +1,121 @@
+"""What a random problem exercises: drawn first, as plain choices."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+PRICE_TERMS = ("prices", "I(-prices)", "log(prices)", "x:prices")
+MOMENTS = ("robust", "clustered", "unadjusted")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Features:
+    """The choices that make a problem."""
+
+    supply: bool
+    log_costs: bool
+    linear: tuple[str, ...]
+    """Columns of X1 in the order of the formula, without the constant."""
+    nonlinear: tuple[str, ...]
+    """Columns of X2 in the order of the formula, a constant first; none: plain logit."""
+    full_sigma: bool
+    dropped_sigma: bool
+    """The last random coefficient has no node: its row and column of sigma are zero."""
+    demographics: tuple[str, ...]
+    demand_effects: tuple[str, ...]
+    supply_effects: tuple[str, ...]
+    product_rule: bool
+    method: str
+    weights: str
+    errors: str
+    centered: bool
+    scaled: bool
+    updated: bool
+    """The weighting matrix is updated at the start."""
+    given_weights: bool
+    given_linear: bool
+    """Some exogenous linear coefficients are parameters of the optimizer."""
+    bounded_costs: bool
+    string_ids: bool
+    shuffled: bool
+
+    def labels(self) -> tuple[str, ...]:
+        """Return short names for a table by feature."""
+        coefficients = "full sigma" if self.full_sigma else "diagonal sigma"
+        chosen = [
+            "supply" if self.supply else "demand only",
+            "log costs" if self.log_costs else "linear costs" if self.supply else "",
+            coefficients if self.nonlinear else "logit",
+            "sigma without a node" if self.dropped_sigma else "",
+            f"{len(self.demographics)} demographics" if self.demographics else "",
+            f"{len(self.demand_effects)} effects, demand" if self.demand_effects else "",
+            f"{len(self.supply_effects)} effects, supply" if self.supply_effects else "",
+            ("product rule" if self.product_rule else "own nodes") if self.nonlinear else "",
+            "two steps" if self.method == "2s" else "one step",
+            f"W {self.weights}",
+            f"se {self.errors}",
+            "centred" if self.centered else "not centred",
+            "" if self.scaled else "not scaled",
+            "initial update" if self.updated else "",
+            "given W" if self.given_weights else "",
+            "given linear" if self.given_linear else "",
+            "bounded costs" if self.bounded_costs else "",
+        ]
+        used = (*self.linear, *self.nonlinear)
+        return (*filter(None, chosen), *(term for term in PRICE_TERMS[1:] if term in used))
+
+
+def draw_features(generator: np.random.Generator) -> Features:
+    """Return random choices; rare ones are drawn often enough to appear in forty problems."""
+
+    def often(probability: float) -> bool:
+        return bool(generator.uniform() < probability)
+
+    supply = often(0.6)
+    nonlinear = () if often(0.1) else _nonlinear(generator)
+    dropped = len(nonlinear) > 1 and often(0.2)
+    number = int(generator.choice([1, 2])) if nonlinear and (dropped or often(0.5)) else 0
+    return Features(
+        supply=supply,
+        log_costs=supply and often(0.5),
+        linear=_linear(generator),
+        nonlinear=nonlinear,
+        full_sigma=len(nonlinear) > 1 + dropped and often(0.5),
+        dropped_sigma=dropped,
+        demographics=("income", "age")[:number],
+        demand_effects=_effects(generator),
+        supply_effects=_effects(generator) if supply else (),
+        product_rule=bool(nonlinear) and not dropped and often(0.4),
+        method=str(generator.choice(["1s", "2s"])),
+        weights=str(generator.choice(MOMENTS)),
+        errors=str(generator.choice(MOMENTS)),
+        centered=often(0.6),
+        scaled=often(0.75),
+        updated=often(0.2),
+        given_weights=often(0.25),
+        given_linear=often(0.25),
+        bounded_costs=supply and often(0.3),
+        string_ids=often(0.5),
+        shuffled=often(0.6),
+    )
+
+
+def _linear(generator: np.random.Generator) -> tuple[str, ...]:
+    columns = ["prices", "x", "y"][: generator.integers(1, 4)]
+    if generator.uniform() < 0.15:
+        columns.append(str(generator.choice(["x:prices", "log(prices)"])))
+    return tuple(generator.permutation(columns).tolist())
+
+
+def _nonlinear(generator: np.random.Generator) -> tuple[str, ...]:
+    price = str(generator.choice(PRICE_TERMS, p=[0.4, 0.2, 0.2, 0.2]))
+    pool = ["1", "x", "y", price]
+    number = generator.choice([1, 2, 3], p=[0.3, 0.4, 0.3])
+    chosen = [pool[i] for i in generator.permutation(4)[:number]]
+    return tuple(sorted(chosen, key=lambda name: name != "1"))
+
+
+def _effects(generator: np.random.Generator) -> tuple[str, ...]:
+    return ("brand", "region")[: generator.choice([0, 1, 2], p=[0.5, 0.3, 0.2])]

@@ -1,0 +1,131 @@
+"""Random estimation problems: each a pure function of its seed."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import numpy as np
+import scipy.linalg
+from numpy.typing import NDArray
+
+from .case import Case
+from .economies import (
+    Truth,
+    draw_agents,
+    draw_instruments,
+    draw_products,
+    draw_truth,
+    economy_model,
+    equilibrium,
+    formula,
+    rule_size,
+)
+from .features import Features, draw_features
+from .peer import peer_problem
+
+Array = NDArray[Any]
+
+
+def random_case(seed: int) -> Case:
+    """Return the problem of this seed, at parameters near those that made its data."""
+    generator = np.random.default_rng([19950701, seed])
+    features = draw_features(generator)
+    products = draw_products(features, generator)
+    dimensions = len(features.nonlinear)
+    agents = draw_agents(features, products["market_ids"], dimensions, generator)
+    truth = draw_truth(features, generator)
+    products |= equilibrium(features, products, agents, truth, generator)
+    start = draw_start(features, truth, generator)
+    moved = sum(int(np.count_nonzero(start[name])) for name in ("sigma", "pi") if name in start)
+    products |= draw_instruments(products, min(16, 3 + moved + int(generator.integers(0, 3))), 4)
+    if features.dropped_sigma and agents is not None and generator.uniform() < 0.5:
+        del agents[f"nodes{dimensions - 1}"]
+    case = Case(
+        name=f"seed {seed}",
+        model=model_of(features),
+        products=reordered(products, features, generator),
+        agents=None if agents is None else reordered(agents, features, generator),
+        nodes=rule_size(dimensions) if features.product_rule else None,
+        parameters=start,
+        options=options_of(features, products),
+        features=features.labels(),
+    )
+    if not features.given_weights:
+        return case
+    options = dict(case.options) | {"W": random_weights(case, generator)}
+    return dataclasses.replace(case, options=options)
+
+
+def model_of(features: Features) -> dict[str, str]:
+    """Return the keyword arguments of the model that is estimated."""
+    model = economy_model(features)
+    if features.demand_effects:
+        model["linear"] = formula(features.linear, "0")
+        model["absorb_demand"] = " + ".join(f"C({name})" for name in features.demand_effects)
+    if not features.supply:
+        del model["supply"]
+    elif features.supply_effects:
+        model["supply"] = "0 + x + w + y"
+        model["absorb_supply"] = " + ".join(f"C({name})" for name in features.supply_effects)
+    if features.log_costs:
+        model["costs"] = "log"
+    if features.demographics:
+        model["demographics"] = formula(features.demographics, "0")
+    return model
+
+
+def draw_start(features: Features, truth: Truth, generator: np.random.Generator) -> dict[str, Array]:
+    """Return parameters within 10 % of the truth; NaN where they are concentrated out."""
+    near = {
+        name: value * generator.uniform(0.9, 1.1, value.shape)
+        for name in ("beta", "sigma", "pi", "gamma")
+        if (value := getattr(truth, name)) is not None
+    }
+    names = ("1", *features.linear)
+    kept = np.array([features.supply and "prices" in name for name in names])
+    if features.given_linear:
+        kept[generator.integers(1, len(names))] = True
+    near["beta"] = np.where(kept, near["beta"], np.nan)[bool(features.demand_effects) :]
+    chosen = np.zeros(4, dtype=bool)
+    if features.given_linear and features.supply:
+        chosen[generator.integers(1, 4)] = True
+    near["gamma"] = np.where(chosen, near["gamma"], np.nan)[bool(features.supply_effects) :]
+    if not features.supply:
+        del near["gamma"]
+    return near
+
+
+def options_of(features: Features, products: dict[str, Array]) -> dict[str, Any]:
+    """Return the options of GMM; costs are bounded where it binds for a few products."""
+    options: dict[str, Any] = {
+        "method": features.method,
+        "W_type": features.weights,
+        "se_type": features.errors,
+        "center_moments": features.centered,
+        "scale_objective": features.scaled,
+        "initial_update": features.updated,
+    }
+    if features.bounded_costs:
+        options["costs_bounds"] = (float(np.quantile(products["prices"], 0.1)) - 0.7, None)
+    return options
+
+
+def reordered(
+    columns: dict[str, Array], features: Features, generator: np.random.Generator
+) -> dict[str, Array]:
+    """Return the same rows, shuffled where the problem says so."""
+    number = next(iter(columns.values())).size
+    order = generator.permutation(number) if features.shuffled else np.arange(number)
+    return {name: column[order] for name, column in columns.items()}
+
+
+def random_weights(case: Case, generator: np.random.Generator) -> Array:
+    """Return a positive definite matrix near the 2SLS weights, with blocks across the two equations."""
+    products = peer_problem(case).products
+    blocks = [products.ZD, products.ZS] if case.has_supply else [products.ZD]
+    inverse = scipy.linalg.block_diag(*(np.linalg.inv(z.T @ z / z.shape[0]) for z in blocks))
+    root = np.linalg.cholesky(inverse)
+    noise = generator.normal(size=inverse.shape)
+    weights = root @ (np.eye(inverse.shape[0]) + 0.02 * noise @ noise.T) @ root.T
+    return (weights + weights.T) / 2
