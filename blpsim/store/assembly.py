@@ -108,15 +108,33 @@ def _place(
     columns = np.array([along.parameters.index(name) for name in block.parameters], np.int64)
     own = {"parameter": columns, "start": np.arange(block.starts)}
     _copy_data(arrays, block, _rows_of_data(cover, block), own)
+    for rows, axes_here in _together(block, position, cover):
+        there = np.array([along.estimators.index(block.estimators[axis]) for axis in axes_here], np.int64)
+        _copy_estimates(arrays, block, (there, axes_here), rows, own)
+
+
+def _together(block: Block, position: int, cover: Coverage) -> list[tuple[Integers, Integers]]:
+    """Return the replications for which a block counts, with the estimators that share them."""
+    groups: dict[bytes, tuple[Integers, list[int]]] = {}
     for axis, name in enumerate(block.estimators):
-        if name in along.estimators:
-            row = along.estimators.index(name)
-            rows = _rows(cover.sources[row], position, block)
-            for variable, field in FIELDS.items():
-                if "estimator" in field.dims:
-                    target = arrays[variable][row]
-                    places = np.ix_(rows, *(own[dim] for dim in field.dims[2:]))
-                    target[places] = block.arrays[variable][axis, rows - block.start]
+        if name in cover.estimators:
+            rows = _rows(cover.sources[cover.estimators.index(name)], position, block)
+            groups.setdefault(rows.tobytes(), (rows, []))[1].append(axis)
+    return [(rows, np.array(axes_here)) for rows, axes_here in groups.values()]
+
+
+def _copy_estimates(
+    arrays: Mapping[str, NDArray[Any]],
+    block: Block,
+    estimators: tuple[Integers, Integers],
+    rows: Integers,
+    own: Mapping[str, Integers],
+) -> None:
+    there, here = estimators
+    for variable, field in FIELDS.items():
+        if "estimator" in field.dims:
+            places = np.ix_(there, rows, *(own[dim] for dim in field.dims[2:]))
+            arrays[variable][places] = block.arrays[variable][np.ix_(here, rows - block.start)]
 
 
 def _copy_data(

@@ -6,9 +6,14 @@ import json
 from collections.abc import Mapping, Set
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
+from blpsim.store.description import described
+from blpsim.store.provenance import code_hash
 from blpsim.store.refusal import refused, unreadable
+
+if TYPE_CHECKING:
+    from blpsim.study.design import Design
 
 Factor: TypeAlias = float | int | str | bool
 
@@ -28,7 +33,7 @@ class Content:
     hash: str
     """The design's hash."""
     code: str
-    """The hash of the code that computes the numbers, ``provenance.code_hash()``."""
+    """The hash of the code that computes the numbers."""
     scenarios: Mapping[str, str]
     """Each scenario's hash, in the design's order."""
     estimators: Mapping[str, str]
@@ -39,6 +44,8 @@ class Content:
     """The design for people, as plain JSON."""
     source: str | None = None
     """The design file's path as the user wrote it, for the commands that replay failures."""
+    source_text: str | None = field(default=None, repr=False, compare=False)
+    """What the design file says, kept beside the results and never run."""
     plan: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
     """Replications asked for, by scenario and estimator; left empty, all of them."""
 
@@ -87,6 +94,25 @@ class Content:
         }
 
 
+def content_of(design: Design) -> Content:
+    """Return what a store must know of a design."""
+    hashes, source = design.hashes(), design.source
+    parts = {"scenarios": design.scenarios, "estimators": design.estimators, "estimands": design.estimands}
+    return Content(
+        name=design.name,
+        seed=design.seed,
+        replications=design.replications,
+        hash=hashes.design,
+        code=code_hash(),
+        scenarios=hashes.scenarios,
+        estimators=hashes.estimators,
+        factors={name: design.factors(name) for name in design.scenarios},
+        description={kind: described(part) for kind, part in parts.items()},
+        source=None if source is None else _nearby(Path(source.path)),
+        source_text=None if source is None else source.text,
+    )
+
+
 def read_content(path: Path) -> Content:
     """Return what a store's ``design.json`` says.
 
@@ -99,6 +125,11 @@ def read_content(path: Path) -> Content:
         return Content(**values)
     except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
         raise unreadable(path / "design.json", error) from error
+
+
+def _nearby(path: Path) -> str:
+    """Return a path as a user here would write it."""
+    return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else str(path)
 
 
 def _besides(earlier: Mapping[str, str], now: Mapping[str, str], kept: Set[str]) -> dict[str, str]:

@@ -12,8 +12,8 @@ from blpsim.arrays import Booleans, Integers
 from blpsim.status import Status
 from blpsim.store.blocks import Header
 
-_LOST = (int(Status.CRASHED), int(Status.TIMED_OUT))
-_NOTHING = (int(Status.PENDING), int(Status.NOT_PLANNED), *_LOST)
+_IS_LOST = np.array([status in (Status.CRASHED, Status.TIMED_OUT) for status in Status])
+_IS_RESULT = ~_IS_LOST & [status not in (Status.PENDING, Status.NOT_PLANNED) for status in Status]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -64,6 +64,6 @@ def coverage(headers: Sequence[Header], estimators: tuple[str, ...], replication
 def _place(values: tuple[int, ...], position: int, statuses: NDArray[np.int8], sources: Integers) -> None:
     """Let a block's replications take their places, in place; a lost worker never replaces a result."""
     new = np.array(values[: statuses.size], np.int8)
-    taken = (new != Status.PENDING) & ~(np.isin(new, _LOST) & ~np.isin(statuses, _NOTHING))
+    taken = (new != Status.PENDING) & ~(_IS_LOST[new] & _IS_RESULT[statuses])
     statuses[taken] = new[taken]
     sources[taken] = position

@@ -115,8 +115,8 @@ class Store:
             self.content = self.content.joined(earlier, kept)
         source = None if self.content.source is None else Path(self.content.source)
         write_json(self.path / "design.json", self.content.as_json())
-        if source is not None and source.is_file():
-            write_file(self.path / "design.py", source.read_bytes())
+        if self.content.source_text is not None:
+            write_file(self.path / "design.py", self.content.source_text.encode())
         self._begin_run(provenance.provenance(source))
 
     def _begin_run(self, run: dict[str, Any]) -> None:

@@ -22,8 +22,7 @@ PACKAGES = ("blpsim", "numpy", "scipy", "numba", "llvmlite", "pandas", "formulai
 """What the bits may depend on; also recorded: xarray, zarr, dask and distributed."""
 
 _PLUMBING = ("xarray", "zarr", "dask", "distributed")
-_FOUNDATION = ("errors.py", "status.py", "streams.py", "arrays.py")
-_COMPUTING = (*_FOUNDATION, "kernels", "model", "economy", "simulate", "estimate", "study")
+_COMPUTES_NOTHING = ("__init__.py", "run", "store", "workflow.py", "summary", "report", "cli.py")
 _VECTOR = re.compile(r"^(sse|ssse|avx|fma|f16c|amx|asimd|sve|neon|fphp)")
 _THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
 
@@ -33,11 +32,10 @@ def code_hash() -> str:
     """Return the SHA-256 of the sources that compute numbers, not of those that run, store or show."""
     package = Path(__file__).parent.parent
     digest = hashlib.sha256()
-    for part in _COMPUTING:
-        place = package / part
-        for path in sorted(place.rglob("*.py")) if place.is_dir() else [place]:
-            digest.update(f"{path.relative_to(package).as_posix()}\0".encode())
-            digest.update(path.read_bytes() + b"\0")
+    for path in sorted(package.rglob("*.py")):
+        name = path.relative_to(package)
+        if name.parts[0] not in _COMPUTES_NOTHING:
+            digest.update(f"{name.as_posix()}\0".encode() + path.read_bytes() + b"\0")
     return digest.hexdigest()
 
 

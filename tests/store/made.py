@@ -1,5 +1,6 @@
 """Blocks and contents whose numbers are a function of what they are, so that any two writers agree."""
 
+import functools
 import hashlib
 
 import numpy as np
@@ -26,6 +27,7 @@ def content(**changes):
     return Content(**(values | changes))
 
 
+@functools.cache
 def value(*key):
     """A number between 0 and 1 that depends on nothing but the key."""
     return int.from_bytes(hashlib.sha256(repr(key).encode()).digest()[:6], "big") / 2**48

@@ -1,9 +1,11 @@
 import json
+from types import SimpleNamespace
 
 import pytest
 
 from blpsim.errors import StoreError
-from blpsim.store.content import read_content
+from blpsim.store.content import content_of, read_content
+from blpsim.store.provenance import code_hash
 from tests.store.made import content
 
 
@@ -42,3 +44,27 @@ def test_a_folder_that_is_no_store_is_refused_in_one_line(tmp_path, text):
         read_content(tmp_path)
     assert str(tmp_path) in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def test_a_design_s_content_is_its_names_hashes_factors_and_text(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    hashes = SimpleNamespace(design="d" * 64, scenarios={"simple": "1" * 64}, estimators={"own": "a" * 64})
+    design = SimpleNamespace(
+        name="made",
+        seed=7,
+        replications=10,
+        scenarios={"simple": range(3)},
+        estimators={"own": {"starts": 3}},
+        estimands={},
+        source=SimpleNamespace(path=str(tmp_path / "a" / "design.py"), text="design = ..."),
+        hashes=lambda: hashes,
+        factors=lambda name: {"gamma": len(name)},
+    )
+    found = content_of(design)
+    assert (found.name, found.seed, found.replications, found.hash) == ("made", 7, 10, "d" * 64)
+    assert (found.scenarios, found.estimators) == (hashes.scenarios, hashes.estimators)
+    assert found.factors == {"simple": {"gamma": 6}}
+    assert found.description["estimators"] == {"own": {"starts": 3}}
+    assert (found.source, found.source_text) == ("a/design.py", "design = ...")
+    assert found.code == code_hash()
+    assert "source_text" not in found.as_json()

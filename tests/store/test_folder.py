@@ -35,7 +35,7 @@ def variables(path):
 def test_a_run_leaves_the_files_that_the_contract_names_and_no_others(tmp_path):
     design = tmp_path / "design.py"
     design.write_text("raise SystemExit('never run')\n")
-    computed(tmp_path / "store", made=content(source=str(design)))
+    computed(tmp_path / "store", made=content(source=str(design), source_text=design.read_text()))
     names = {path.name for path in (tmp_path / "store").iterdir()}
     assert names == {
         "journal",
