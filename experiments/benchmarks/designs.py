@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
 from typing import Any
 
@@ -112,3 +113,23 @@ def complex_(seed: int) -> Case:
     """Return the Complex design: a second random coefficient, on prices; 81 nodes."""
     sigma = np.diag([3.0, 0.2])
     return design_case("Complex", COMPLEX, sigma, draw(COMPLEX, sigma, seed), seed)
+
+
+def simple_draws(seed: int) -> Case:
+    """Return the Simple design with 1,000 draws of its own in each market."""
+    number = 1_000 * MARKETS
+    agents = {
+        "market_ids": np.repeat(np.arange(MARKETS), 1_000),
+        "weights": np.full(number, 1 / 1_000),
+        "nodes0": np.random.default_rng([2022, seed]).normal(size=number),
+    }
+    return dataclasses.replace(simple(seed), name="Simple, 1,000 draws", nodes=None, agents=agents)
+
+
+def priced(seed: int) -> tuple[Drawn, Case]:
+    """Return an equilibrium of the Simple design with 9 nodes, and its problem at the truth."""
+    sigma = np.diag([3.0])
+    drawn = draw(SIMPLE, sigma, seed, nodes=9)
+    case = design_case("Prices", SIMPLE, sigma, drawn, seed)
+    truth = {"beta": np.array([np.nan, BETA[1], np.nan]), "sigma": sigma, "gamma": np.full(3, np.nan)}
+    return drawn, dataclasses.replace(case, parameters=truth, options={"method": "1s"}, optimizer="return")
