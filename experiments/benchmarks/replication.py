@@ -42,7 +42,7 @@ class Clock:
         """Return the function with its seconds charged to a place."""
 
         @wraps(function)
-        def charged(*values: Any, **named: Any) -> Any:  # noqa: ANN401
+        def charged(*values: object, **named: object) -> object:
             self.move()
             self.places.append(place)
             self.calls[place] += 1
@@ -57,7 +57,7 @@ class Clock:
     def minimize(self, function: Callable[..., Any]) -> Callable[..., Any]:
         """Return SciPy's minimize, charged to it but for the objective that it calls."""
 
-        def charged(objective: Callable[..., Any], *values: Any, **named: Any) -> Any:  # noqa: ANN401
+        def charged(objective: Callable[..., Any], *values: object, **named: object) -> object:
             return function(self.inside("objective", objective), *values, **named)
 
         return self.inside("SciPy's optimizer", charged)
@@ -126,9 +126,8 @@ def main() -> int:
     print_places(clock, number)
     inside = sum(value for place, value in clock.seconds.items() if is_inside(place))
     ratio = plain / inside
-    print(
-        f"\n{1e3 * plain / number:.2f} ms a replication, {1e3 * inside / number:.2f} inside: {ratio:.2f} times"
-    )
+    milliseconds = 1e3 * plain / number
+    print(f"\n{milliseconds:.2f} ms a replication, {milliseconds / ratio:.2f} inside: {ratio:.2f} times")
     return int(ratio > LIMIT)
 
 
