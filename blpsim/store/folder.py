@@ -50,8 +50,10 @@ class Store:
             self._runs = provenance.read_runs(self.path / "provenance.json")
             if self._computes or not self._runs:
                 self._continue()
-        except BaseException:
+        except BaseException as error:
             self._lock.release()
+            if isinstance(error, OSError):
+                raise unwritable(self.path, error) from error
             raise
         return self
 

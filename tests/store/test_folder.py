@@ -12,7 +12,7 @@ import xarray as xr
 
 from blpsim.errors import BlpsimWarning, StoreError
 from blpsim.status import Status
-from blpsim.store import provenance
+from blpsim.store import provenance, swap
 from blpsim.store.folder import Store
 from blpsim.store.study import open_study
 from tests.store.made import ESTIMATORS, SCENARIOS, block, content
@@ -233,3 +233,15 @@ def test_killed_drivers_are_resumed_and_the_results_never_seen_half(tmp_path):
     assert kills >= 2
     xr.testing.assert_identical(variables(store), variables(reference))
     assert not [name for name in os.listdir(store) if name.startswith(".")]
+
+
+def test_a_file_system_that_refuses_later_is_one_line_too_and_gives_the_lock_back(tmp_path, monkeypatch):
+    def refuse(_target):
+        raise PermissionError(13, "Permission denied")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(swap, "finish", refuse)
+        with pytest.raises(StoreError, match="can be written; Permission denied"):
+            Store(tmp_path, content()).__enter__()
+    with Store(tmp_path, content()):
+        pass
