@@ -19,7 +19,6 @@ from blpsim.model.columns import PRICES, Column, Columns, Indicator, make_column
 from blpsim.model.expressions import Data, Expression, parse_expression, symbol
 from blpsim.model.terms import INTERCEPT, Term, parse_terms
 
-
 __all__ = ["PRICES", "Column", "Columns", "Factor", "Formula", "Indicator", "compile_formula", "make_columns"]
 
 

@@ -1,0 +1,166 @@
+"""Agents from users' tables and integration rules, for the markets that products are in."""
+
+from __future__ import annotations
+
+import re
+import warnings
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from blpsim.arrays import Integers, Vector
+from blpsim.errors import BlpsimWarning, DataError
+from blpsim.model.integration import Integration
+from blpsim.model.model import Model
+from blpsim.model.panel import Agents, Products, numbered
+from blpsim.model.tables import Table, check_columns, market_offsets, read_table, take_ids, take_numbers
+
+_AGENTS = "agents"
+_WEIGHTS_TOLERANCE = 1e-10
+
+
+def read_agents(
+    data: Table | Agents | None,
+    integration: Integration | None,
+    products: Products,
+    model: Model,
+    generator: np.random.Generator | None = None,
+) -> Agents:
+    """Return the agents of all markets, from a table, from an integration rule, or from both.
+
+    With both, as in PyBLP, the integration makes nodes and weights, and the table's first rows of each
+    market give demographics. Without X2 there is one agent a market.
+
+    Raises
+    ------
+    DataError
+        When markets differ from the products', columns are missing or not finite, or rows too few.
+
+    Warns
+    -----
+    BlpsimWarning
+        When the weights of a market do not sum to one.
+    """
+    if isinstance(data, Agents):
+        return data
+    if model.nonlinear_formula is None:
+        return _representative(data, products)
+    names = products.columns["market_ids"][products.market_offsets[:-1]]
+    if data is None:
+        return _integrated(integration, products, model, generator)
+    columns = read_table(data, _AGENTS)
+    columns, offsets = _by_market(columns, names)
+    if integration is not None:
+        columns, offsets = _with_nodes(columns, offsets, integration, products, model, generator)
+    agents = _agents(columns, offsets, model, names)
+    warn_of_weights(agents)
+    return agents
+
+
+def _representative(data: object, products: Products) -> Agents:
+    if data is not None:
+        why = "without Model.nonlinear all agents are alike"
+        raise DataError(_AGENTS, type(data).__name__, "None", why)
+    ones = np.ones(products.markets)
+    empty = np.empty((0, ones.size))
+    return Agents(market_offsets=np.arange(ones.size + 1), nodes=empty, demographics=empty, weights=ones)
+
+
+def _dimensions(products: Products, model: Model) -> int:
+    return len(model.bind(products.columns).x2.names)
+
+
+def _integrated(
+    integration: Integration | None,
+    products: Products,
+    model: Model,
+    generator: np.random.Generator | None,
+) -> Agents:
+    if integration is None:
+        why = "random coefficients are integrated over agents"
+        raise DataError(_AGENTS, None, "agents, an integration, or both", why)
+    if model.demographics is not None:
+        why = f"demographics '{model.demographics}' come from agents' data"
+        raise DataError(_AGENTS, None, "a table with demographics", why)
+    rule = integration.build(_dimensions(products, model), products.markets, generator)
+    names = products.columns["market_ids"][products.market_offsets[:-1]]
+    return Agents(
+        market_offsets=rule.offsets,
+        nodes=rule.nodes,
+        demographics=np.empty((0, rule.weights.size)),
+        weights=rule.weights,
+        market_ids=names,
+    )
+
+
+def _by_market(
+    columns: dict[str, NDArray[Any]], names: NDArray[Any]
+) -> tuple[dict[str, NDArray[Any]], Integers]:
+    ids = take_ids(columns, "market_ids", _AGENTS)
+    positions = {name: market for market, name in enumerate(names.tolist())}
+    codes = np.array([positions.get(name, -1) for name in ids.tolist()], np.int64)
+    if (codes < 0).any():
+        market = ids[np.argmax(codes < 0)]
+        why = "a market is empty without products"
+        raise DataError("agents['market_ids']", market, "markets that have products", why)
+    offsets = market_offsets(codes, names.size)
+    if (np.diff(offsets) == 0).any():
+        market = names[np.argmax(np.diff(offsets) == 0)]
+        why = f"market {market} has products but no agents"
+        raise DataError("agents['market_ids']", f"no {market}", "agents in every market", why)
+    order = np.argsort(codes, kind="stable")
+    return {name: column[order] for name, column in columns.items()}, offsets
+
+
+def _with_nodes(
+    columns: dict[str, NDArray[Any]],
+    offsets: Integers,
+    integration: Integration,
+    products: Products,
+    model: Model,
+    generator: np.random.Generator | None,
+) -> tuple[dict[str, NDArray[Any]], Integers]:
+    rule = integration.build(_dimensions(products, model), products.markets, generator)
+    wanted, found = np.diff(rule.offsets), np.diff(offsets)
+    if (wanted > found).any():
+        market = int(np.argmax(wanted > found))
+        name = products.columns["market_ids"][products.market_offsets[market]]
+        expected = f"at least {wanted[market]} rows, one a node"
+        got = f"{found[market]} rows in market {name}"
+        raise DataError(_AGENTS, got, expected, "each node takes the demographics of one row")
+    rows = np.repeat(offsets[:-1] - rule.offsets[:-1], wanted) + np.arange(rule.offsets[-1])
+    nodes = {f"nodes{row}": values for row, values in enumerate(rule.nodes)}
+    kept = {name: column[rows] for name, column in columns.items() if not re.fullmatch(r"nodes\d+", name)}
+    return {**kept, **nodes, "weights": rule.weights}, rule.offsets
+
+
+def _agents(
+    columns: dict[str, NDArray[Any]], offsets: Integers, model: Model, names: NDArray[Any]
+) -> Agents:
+    if "nodes" in columns:
+        columns["nodes0"] = columns.pop("nodes")
+    take_numbers(columns, "nodes0", _AGENTS)
+    nodes = [take_numbers(columns, name, _AGENTS) for name in numbered(columns, "nodes")]
+    demographics = model.bind_demographics(columns)
+    check_columns(demographics, columns, "Model.demographics")
+    return Agents(
+        market_offsets=offsets,
+        nodes=np.ascontiguousarray(nodes),
+        demographics=np.ascontiguousarray(demographics.values(columns).T),
+        weights=take_numbers(columns, "weights", _AGENTS),
+        demographic_names=demographics.names,
+        market_ids=names,
+    )
+
+
+def warn_of_weights(agents: Agents) -> None:
+    """Warn when the weights of a market do not sum to one."""
+    totals: Vector = np.add.reduceat(agents.weights, agents.market_offsets[:-1])
+    bad = np.flatnonzero(np.abs(totals - 1) > _WEIGHTS_TOLERANCE)
+    if bad.size:
+        market = bad[0] if agents.market_ids is None else agents.market_ids[bad[0]]
+        got = f"a sum of {totals[bad[0]]} in market {market}"
+        others = f" and {bad.size - 1} others" if bad.size > 1 else ""
+        why = "this is right only for importance sampling"
+        warnings.warn(f"agents['weights'] = {got}{others}: expected 1; {why}", BlpsimWarning, stacklevel=3)

@@ -1,0 +1,150 @@
+"""What an economy is, as formulas: demand, supply, and which fixed effects are absorbed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Literal, NamedTuple, get_args
+
+from blpsim.errors import ConfigurationError, FormulaError
+from blpsim.model.absorption import compile_absorption
+from blpsim.model.columns import PRICES, Columns, make_columns
+from blpsim.model.expressions import Data
+from blpsim.model.formula import Formula, compile_formula
+
+SHARES = "shares"
+
+Costs = Literal["linear", "log"]
+_NO_COLUMNS = make_columns()
+
+
+class ModelNames(NamedTuple):
+    """Labels of the columns that parameters belong to."""
+
+    x1: tuple[str, ...]
+    x2: tuple[str, ...]
+    x3: tuple[str, ...]
+    demographics: tuple[str, ...]
+
+
+class ModelColumns(NamedTuple):
+    """The compiled columns of a model; parts that a model lacks have none."""
+
+    x1: Columns
+    x2: Columns
+    x3: Columns
+    demographics: Columns
+
+    @property
+    def names(self) -> ModelNames:
+        """The labels of all columns."""
+        return ModelNames(self.x1.names, self.x2.names, self.x3.names, self.demographics.names)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Model:
+    """Random-coefficients logit demand, with or without a supply side."""
+
+    linear: str
+    """X1, characteristics with the same coefficient for everybody."""
+    nonlinear: str | None = None
+    """X2, characteristics with random coefficients; None for logit."""
+    demographics: str | None = None
+    """Agents' characteristics that interact with X2."""
+    supply: str | None = None
+    """X3, characteristics that make costs; None without a supply side."""
+    costs: Costs = "linear"
+    """Whether costs or their logs are linear in X3."""
+    absorb_demand: str | None = None
+    """Demand-side fixed effects, as ``"C(product_ids) + C(market_ids)"``."""
+    absorb_supply: str | None = None
+    """Supply-side fixed effects."""
+
+    def __post_init__(self) -> None:
+        """Read every formula, and refuse parts that contradict each other."""
+        if self.costs not in get_args(Costs):
+            why = "costs or their logs are linear in X3"
+            raise ConfigurationError("Model.costs", self.costs, "'linear' or 'log'", why)
+        self._need("demographics", "nonlinear", "demographics shift the coefficients of X2")
+        self._need("absorb_supply", "supply", "there are no costs to take fixed effects from")
+        self._refuse("linear", self.linear_formula, SHARES, "shares are what demand explains")
+        self._refuse("nonlinear", self.nonlinear_formula, SHARES, "shares are what demand explains")
+        self._refuse("supply", self.supply_formula, PRICES, "prices are what costs and markups explain")
+        self._refuse("supply", self.supply_formula, SHARES, "costs are constant in quantities")
+        self._check_prices()
+        for field in ("absorb_demand", "absorb_supply"):
+            if (source := getattr(self, field)) is not None:
+                compile_absorption(source, f"Model.{field}")
+
+    @property
+    def linear_formula(self) -> Formula:
+        """The compiled formula of X1."""
+        return compile_formula(self.linear, "Model.linear", self.absorb_demand is not None)
+
+    @property
+    def nonlinear_formula(self) -> Formula | None:
+        """The compiled formula of X2."""
+        return None if self.nonlinear is None else compile_formula(self.nonlinear, "Model.nonlinear")
+
+    @property
+    def demographics_formula(self) -> Formula | None:
+        """The compiled formula of demographics."""
+        return None if self.demographics is None else compile_formula(self.demographics, "Model.demographics")
+
+    @property
+    def supply_formula(self) -> Formula | None:
+        """The compiled formula of X3."""
+        absorbed = self.absorb_supply is not None
+        return None if self.supply is None else compile_formula(self.supply, "Model.supply", absorbed)
+
+    @property
+    def demand_absorption(self) -> Formula | None:
+        """The compiled formula of demand-side fixed effects."""
+        source = self.absorb_demand
+        return None if source is None else compile_absorption(source, "Model.absorb_demand")
+
+    @property
+    def supply_absorption(self) -> Formula | None:
+        """The compiled formula of supply-side fixed effects."""
+        source = self.absorb_supply
+        return None if source is None else compile_absorption(source, "Model.absorb_supply")
+
+    def bind(self, products: Data, demographics: Columns | None = None) -> ModelColumns:
+        """Return the model's columns, with the levels that categorical variables have in the products' data.
+
+        demographics  columns of the agents' data, from ``bind_demographics``
+
+        Raises
+        ------
+        FormulaError
+            When a column does not exist, or arithmetic is asked of one that is not numeric.
+        """
+        return ModelColumns(
+            self.linear_formula.bind(products),
+            _bound(self.nonlinear_formula, products),
+            _bound(self.supply_formula, products),
+            demographics or _NO_COLUMNS,
+        )
+
+    def bind_demographics(self, agents: Data) -> Columns:
+        """Return the columns of demographics, none when the model has none."""
+        return _bound(self.demographics_formula, agents)
+
+    def _need(self, field: str, other: str, why: str) -> None:
+        value = getattr(self, field)
+        if value is not None and getattr(self, other) is None:
+            raise ConfigurationError(f"Model.{field}", value, f"None without Model.{other}", why)
+
+    def _refuse(self, field: str, formula: Formula | None, variable: str, why: str) -> None:
+        if formula is not None and variable in formula.variables:
+            raise FormulaError(f"Model.{field}", formula.source, f"a formula without {variable}", why)
+
+    def _check_prices(self) -> None:
+        formulas: Iterable[Formula | None] = (self.linear_formula, self.nonlinear_formula)
+        if not any(formula is not None and PRICES in formula.variables for formula in formulas):
+            why = "without prices nobody's choice depends on them"
+            raise FormulaError("Model.linear", self.linear, "prices here or in Model.nonlinear", why)
+
+
+def _bound(formula: Formula | None, data: Data) -> Columns:
+    return _NO_COLUMNS if formula is None else formula.bind(data)
