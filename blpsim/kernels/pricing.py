@@ -9,9 +9,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from blpsim.arrays import Integers, Offsets, Vector
+from blpsim.arrays import Booleans, Integers, Matrix, Offsets, Tensor, Vector
 from blpsim.kernels.choice import fill
-from blpsim.kernels.compile import kernel
+from blpsim.kernels.compile import inner_kernel, kernel
 from blpsim.kernels.inversion import anderson_step
 from blpsim.kernels.zeta import (
     PricedMarket,
@@ -39,7 +39,16 @@ class Equilibrium(NamedTuple):
     """(T,) evaluations of the zeta map."""
 
 
-@kernel
+class Histories(NamedTuple):
+    """What the acceleration remembers, where the markets take their steps together."""
+
+    markets: Tensor
+    """(T, R, J)."""
+    small: Matrix
+    """(M + 1, M)."""
+
+
+@inner_kernel
 def _iterate(
     market: PricedMarket,
     costs: Vector,
@@ -119,3 +128,23 @@ def solve_equilibrium(
             tolerance,
             limits,
         )
+
+
+@kernel
+def accelerate_markets(
+    markups: Vector,
+    moves: Vector,
+    products: Integers,
+    active: Booleans,
+    histories: Histories,
+    evaluation: int,
+) -> None:
+    """Move the markups (N,) of active markets by Anderson's extrapolation, given zeta less the markups.
+
+    products  (T + 1,)  offsets of the markets
+    active    (T,)
+    """
+    for t in range(active.size):
+        if active[t]:
+            own = slice(products[t], products[t + 1])
+            anderson_step(markups[own], moves[own], histories.markets[t], histories.small, evaluation)

@@ -16,12 +16,14 @@ import numpy as np
 
 from blpsim.arrays import Consumers, Integers, Matrix, Offsets, Slopes, Tastes, Vector
 from blpsim.kernels.choice import copy, fill, fill_coefficients, fill_utilities
-from blpsim.kernels.compile import kernel
+from blpsim.kernels.compile import inner_kernel
 from blpsim.kernels.elementary import exp
-from blpsim.kernels.inversion import MEMORY, WORK_ROWS
+from blpsim.kernels.inversion import MEMORY
 
 _REBASING = 50.0
 _PRODUCT_ROWS = 7
+HISTORY_ROWS = 2 + 2 * MEMORY
+"""What the acceleration remembers of a market."""
 
 
 class PricedUtilities(NamedTuple):
@@ -105,12 +107,12 @@ def pricing_bench(offsets: Offsets, coefficients: int) -> PricingBench:
         agents=np.empty((3, agents)),
         coefficients=np.empty((coefficients, agents)),
         products=np.empty((_PRODUCT_ROWS, products)),
-        history=np.empty((WORK_ROWS, products)),
+        history=np.empty((HISTORY_ROWS, products)),
         small=np.empty((MEMORY + 1, MEMORY)),
     )
 
 
-@kernel
+@inner_kernel
 def agents_share_slopes(slopes: Slopes) -> bool:
     """Return whether no nonlinear characteristic depends on prices."""
     for j in range(slopes.x2.shape[0]):
@@ -120,7 +122,7 @@ def agents_share_slopes(slopes: Slopes) -> bool:
     return True
 
 
-@kernel
+@inner_kernel
 def fill_market(market: PricedMarket, utilities: PricedUtilities, first: int, agent: int) -> None:
     """Fill in the utilities of the products and agents from the given ones on."""
     last, last_agent = first + market.steepest.size, agent + market.weights.size
@@ -149,7 +151,7 @@ def fill_market(market: PricedMarket, utilities: PricedUtilities, first: int, ag
         steepest[j] = largest
 
 
-@kernel
+@inner_kernel
 def _is_far(market: PricedMarket, prices: Vector) -> bool:
     """Return whether a utility may have moved too far from where M_i was taken; NaN counts as far."""
     steepest, reference, near = market.steepest, market.reference, True
@@ -158,7 +160,7 @@ def _is_far(market: PricedMarket, prices: Vector) -> bool:
     return not near
 
 
-@kernel
+@inner_kernel
 def _rebase(market: PricedMarket, prices: Vector) -> None:
     """Take M_i, and the odds if agents share slopes, at these prices."""
     largest, outside, bench = market.largest, market.outside, market.bench
@@ -185,7 +187,7 @@ def _rebase(market: PricedMarket, prices: Vector) -> None:
                 odds[i] = exp(odds[i] - largest[i])
 
 
-@kernel
+@inner_kernel
 def _set_growth(market: PricedMarket, prices: Vector, growth: Vector) -> None:
     """Take the odds at these prices up to growth (J,), the factor that agents share."""
     if _is_far(market, prices):
@@ -204,7 +206,7 @@ def _set_growth(market: PricedMarket, prices: Vector, growth: Vector) -> None:
             odds[i] = exp(base[i] + slopes[i] * price - largest[i])
 
 
-@kernel
+@inner_kernel
 def _accumulate(market: PricedMarket, growth: Vector, markups: Vector) -> None:
     """Sum odds over alternatives, and odds times markups over each firm's products."""
     bench, denominators, firms, start = market.bench, market.denominators, market.firms, market.firms[0]
@@ -220,7 +222,7 @@ def _accumulate(market: PricedMarket, growth: Vector, markups: Vector) -> None:
                 firm_sum[i] += markup * row[i]
 
 
-@kernel
+@inner_kernel
 def _weigh(market: PricedMarket) -> None:
     """Turn denominators D into w / D, and each firm's sums into w / D times its mean markup."""
     denominators, weights = market.denominators, market.weights
@@ -234,7 +236,7 @@ def _weigh(market: PricedMarket) -> None:
         denominators[i] *= weights[i]
 
 
-@kernel
+@inner_kernel
 def _sum_shared(market: PricedMarket, shares: Vector) -> None:
     """Fill shares, and s_ij times the firm's mean markup summed over agents, both without growth."""
     bench, weights, firms, start = market.bench, market.denominators, market.firms, market.firms[0]
@@ -250,7 +252,7 @@ def _sum_shared(market: PricedMarket, shares: Vector) -> None:
             market.own[j] = own
 
 
-@kernel
+@inner_kernel
 def _sum_sloped(market: PricedMarket, shares: Vector) -> None:
     """Fill shares, Lambda and own, where agents differ in their slopes."""
     bench, weights, firms, start = market.bench, market.denominators, market.firms, market.firms[0]
@@ -269,7 +271,7 @@ def _sum_sloped(market: PricedMarket, shares: Vector) -> None:
             market.own[j] = own
 
 
-@kernel
+@inner_kernel
 def evaluate_zeta(
     market: PricedMarket, prices: Vector, markups: Vector, shares: Vector
 ) -> tuple[float, float]:

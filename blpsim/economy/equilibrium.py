@@ -1,0 +1,231 @@
+"""Prices at which no firm wants to change its own, and shares at any prices, all markets at once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from blpsim.arrays import Booleans, Consumers, Integers, Matrix, Offsets, Slopes, Tastes, Vector
+from blpsim.errors import ConfigurationError
+from blpsim.kernels.inversion import MEMORY
+from blpsim.kernels.pricing import LONGEST_MOVE, Equilibrium, Histories, accelerate_markets, solve_equilibrium
+from blpsim.kernels.zeta import HISTORY_ROWS, PricedUtilities, PricingBench, pricing_bench
+from blpsim.model.conduct import Conduct, pricing_offsets
+from blpsim.model.formula import PRICES, Columns
+from blpsim.status import Status
+
+_ACCELERATED_EVALUATIONS = 100
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PriceIteration:
+    """How the zeta-markup equation of Morrow and Skerlos (2011) is solved."""
+
+    tolerance: float = 1e-12
+    """The largest derivative of a firm's profit with respect to a price that counts as zero."""
+    max_evaluations: int = 5_000
+    """Evaluations allowed when the accelerated iteration has failed."""
+
+    def __post_init__(self) -> None:
+        """Refuse a tolerance that certifies nothing."""
+        if not 0 < self.tolerance <= 1e-6:
+            why = "a looser one leaves prices that are no equilibrium"
+            raise ConfigurationError("PriceIteration.tolerance", self.tolerance, "in (0, 1e-6]", why)
+        if self.max_evaluations < 1:
+            why = "nothing would be evaluated"
+            raise ConfigurationError("PriceIteration.max_evaluations", self.max_evaluations, "1 or more", why)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class PricedDemand:
+    """Demand as a function of prices, everything else fixed."""
+
+    data: Mapping[str, NDArray[Any]]
+    """Columns of products, with the prices at which ``delta`` holds."""
+    delta: Vector
+    """(N,) mean utilities at these prices."""
+    x1: Columns
+    x2: Columns
+    tastes: Tastes
+    """Their alpha has a coefficient for each X1 column that depends on prices."""
+    consumers: Consumers
+    offsets: Offsets
+
+    @property
+    def is_affine(self) -> bool:
+        """Whether utilities are affine in prices."""
+        return bool(self.x1.is_affine_in_prices.all() and self.x2.is_affine_in_prices.all())
+
+    def tangent(self, prices: Vector | None = None) -> PricedUtilities:
+        """Return the utilities, affine in prices, that have the true values and slopes at these prices."""
+        at = self.data if prices is None else {**self.data, PRICES: prices}
+        depends, alpha = self.x1.depends_on_prices, self.tastes.alpha
+        slopes = Slopes(self._x1_slopes(at), self.x2.price_derivative(at), True)
+        delta, x2 = self.delta, self.x2.values(at)
+        if prices is not None and depends.any():
+            moved = self.x1.values(at)[:, depends] - self.x1.values(self.data)[:, depends]
+            delta = delta + moved @ alpha
+        level = np.ascontiguousarray(at[PRICES], np.float64)
+        slopes = slopes._replace(varies=_varies(slopes.x1) or _varies(slopes.x2))
+        return PricedUtilities(
+            delta - level * (slopes.x1 @ alpha),
+            x2 - level[:, None] * slopes.x2,
+            slopes,
+            self.tastes,
+            self.consumers,
+        )
+
+    def _x1_slopes(self, at: Mapping[str, NDArray[Any]]) -> Matrix:
+        return np.ascontiguousarray(self.x1.price_derivative(at)[:, self.x1.depends_on_prices])
+
+
+class Prices(NamedTuple):
+    """Equilibrium prices of all markets."""
+
+    prices: Vector
+    """(N,)."""
+    shares: Vector
+    """(N,) shares at these prices."""
+    residuals: Vector
+    """(T,) largest derivative of profit in each market; infinite where it is not finite."""
+    evaluations: Integers
+    """(T,) evaluations of the zeta map."""
+    status: Status
+    """CONVERGED, or EQUILIBRIUM_FAILED when some market's first-order conditions do not hold."""
+
+
+def equilibrium_prices(
+    demand: PricedDemand,
+    costs: Vector,
+    conduct: Conduct = Conduct.BERTRAND,
+    iteration: PriceIteration | None = None,
+) -> Prices:
+    """Return the prices and shares of all markets in equilibrium, and whether they are one.
+
+    costs  (N,)  marginal costs, constant in quantities
+
+    Source: Morrow and Skerlos (2011), iterated from prices equal to costs with Anderson acceleration.
+    """
+    iteration = iteration or PriceIteration()
+    if conduct is Conduct.PERFECT_COMPETITION:
+        return _competitive(demand, costs)
+    offsets = pricing_offsets(demand.offsets, conduct)
+    with np.errstate(all="ignore"):
+        solve = _solve_affine if demand.is_affine else _solve_curved
+        equilibrium = solve(demand, costs, offsets, iteration)
+    prices = costs + equilibrium.markups
+    status = Status.EQUILIBRIUM_FAILED
+    if np.all(equilibrium.residuals < iteration.tolerance) and _are_shares(equilibrium.shares, offsets):
+        status = Status.CONVERGED
+    return Prices(prices, equilibrium.shares, equilibrium.residuals, equilibrium.evaluations, status)
+
+
+def shares_at_prices(demand: PricedDemand, prices: Vector) -> Vector:
+    """Return the shares, (N,), that demand has at prices (N,)."""
+    step, bench = _empty(demand.offsets), _bench(demand, demand.offsets)
+    solve_equilibrium(step, demand.tangent(prices), demand.offsets, prices, 0.0, (0, 1), bench)
+    return step.shares
+
+
+def _competitive(demand: PricedDemand, costs: Vector) -> Prices:
+    shares, markets = shares_at_prices(demand, costs), demand.offsets.products.size - 1
+    holds = _are_shares(shares, demand.offsets)
+    status = Status.CONVERGED if holds else Status.EQUILIBRIUM_FAILED
+    residuals = np.zeros(markets) if holds else np.full(markets, np.inf)
+    return Prices(costs.copy(), shares, residuals, np.ones(markets, np.int64), status)
+
+
+def _are_shares(shares: Vector, offsets: Offsets) -> bool:
+    return bool(np.all(shares > 0) and np.all(np.add.reduceat(shares, offsets.products[:-1]) < 1))
+
+
+def _varies(slopes: Matrix) -> bool:
+    return bool((slopes != slopes[:1]).any())
+
+
+def _empty(offsets: Offsets) -> Equilibrium:
+    products, markets = int(offsets.products[-1]), offsets.products.size - 1
+    evaluations = np.zeros(markets, np.int64)
+    return Equilibrium(np.zeros(products), np.empty(products), np.empty(markets), evaluations)
+
+
+def _bench(demand: PricedDemand, offsets: Offsets) -> PricingBench:
+    return pricing_bench(offsets, demand.tastes.sigma.shape[0])
+
+
+def _solve_affine(
+    demand: PricedDemand, costs: Vector, offsets: Offsets, iteration: PriceIteration
+) -> Equilibrium:
+    equilibrium, limits = _empty(offsets), (_ACCELERATED_EVALUATIONS, iteration.max_evaluations)
+    utilities, bench = demand.tangent(), _bench(demand, offsets)
+    solve_equilibrium(equilibrium, utilities, offsets, costs, iteration.tolerance, limits, bench)
+    return equilibrium
+
+
+def _solve_curved(
+    demand: PricedDemand, costs: Vector, offsets: Offsets, iteration: PriceIteration
+) -> Equilibrium:
+    """Iterate with formulas evaluated again at each step's prices."""
+    search = _Search(demand, costs, offsets, iteration.tolerance, _empty(offsets))
+    every = np.ones(offsets.products.size - 1, np.bool_)
+    failed = search.advance(every, _ACCELERATED_EVALUATIONS, accelerated=True)
+    search.restart(failed)
+    failed = search.advance(failed, iteration.max_evaluations, accelerated=False)
+    residuals = np.where(failed, np.inf, search.equilibrium.residuals)
+    return search.equilibrium._replace(residuals=residuals)
+
+
+class _Search(NamedTuple):
+    """Zeta iterations over markets that share evaluations of the formulas."""
+
+    demand: PricedDemand
+    costs: Vector
+    offsets: Offsets
+    tolerance: float
+    equilibrium: Equilibrium
+
+    def advance(self, markets: Booleans, limit: int, *, accelerated: bool) -> Booleans:
+        """Return which markets have no equilibrium after so many evaluations; others stay at theirs."""
+        bench, widest = _bench(self.demand, self.offsets), np.diff(self.offsets.products).max()
+        histories = Histories(np.empty((markets.size, HISTORY_ROWS, widest)), np.empty((MEMORY + 1, MEMORY)))
+        active, lost = markets.copy(), markets.copy()
+        for evaluation in range(limit):
+            if not active.any():
+                break
+            moves = self._moves(bench)
+            self.equilibrium.evaluations[active] += 1
+            settled = self._are_settled(moves)
+            lost &= ~(active & settled)
+            active &= ~settled & np.isfinite(self.equilibrium.residuals)
+            if accelerated:
+                products = self.offsets.products
+                accelerate_markets(self.equilibrium.markups, moves, products, active, histories, evaluation)
+            else:
+                self.equilibrium.markups[:] += np.where(self._by_product(active), moves, 0.0)
+        return lost
+
+    def restart(self, markets: Booleans) -> None:
+        """Put the markups of these markets back to zero."""
+        self.equilibrium.markups[self._by_product(markets)] = 0.0
+
+    def _by_product(self, markets: Booleans) -> Booleans:
+        return np.repeat(markets, np.diff(self.offsets.products))
+
+    def _moves(self, bench: PricingBench) -> Vector:
+        """Return zeta less the markups, (N,), and fill in shares and residuals."""
+        step = _empty(self.offsets)._replace(
+            shares=self.equilibrium.shares, residuals=self.equilibrium.residuals
+        )
+        step.markups[:] = self.equilibrium.markups
+        utilities = self.demand.tangent(self.costs + self.equilibrium.markups)
+        solve_equilibrium(step, utilities, self.offsets, self.costs, 0.0, (0, 1), bench)
+        return step.markups - self.equilibrium.markups
+
+    def _are_settled(self, moves: Vector) -> Booleans:
+        prices = np.maximum(np.abs(self.costs + self.equilibrium.markups), np.finfo(float).tiny)
+        longest = np.maximum.reduceat(np.abs(moves) / prices, self.offsets.products[:-1])
+        return (self.equilibrium.residuals < self.tolerance) & (longest < LONGEST_MOVE)
