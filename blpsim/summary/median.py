@@ -1,0 +1,71 @@
+"""Medians and their Monte Carlo standard errors, from order statistics.
+
+From 20 replications on by the distance between two order statistics (McKean and Schrader 1984); below,
+by the bootstrap's exact variance (Hutson and Ernst 2000), which needs no random numbers.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from math import comb
+
+import numpy as np
+
+from blpsim.arrays import Integers, Matrix, Vector
+from blpsim.summary.influence import Measured, quiet
+
+_FEW = 20
+_TWO_SIDED = 1.96
+
+
+def median(values: Matrix) -> Measured:
+    """Return the median of what is not NaN, over the last axis, with its error."""
+    ordered = np.sort(values, axis=-1)
+    used = np.int64(values.shape[-1]) - np.isnan(values).sum(axis=-1)
+    with quiet():
+        value = (_ranked(ordered, (used + 1) // 2) + _ranked(ordered, used // 2 + 1)) / 2
+        error = _order_statistic_error(ordered, used)
+    for few in range(2, _FEW):
+        if np.any(here := used == few):
+            error[here] = _bootstrap_error(ordered[here][:, :few])
+    return Measured(np.where(used > 1, value, np.nan), np.where(used > 1, error, np.nan), used)
+
+
+def _ranked(ordered: Matrix, rank: Integers) -> Vector:
+    if ordered.shape[-1] == 0:
+        return np.full(ordered.shape[:-1], np.nan)
+    place = np.clip(rank - 1, 0, ordered.shape[-1] - 1)
+    return np.take_along_axis(ordered, place[..., None], axis=-1)[..., 0]
+
+
+def _order_statistic_error(ordered: Matrix, used: Integers) -> Vector:
+    """Return half the width of the distribution-free interval for the median over 1.96."""
+    rank = np.rint((used + 1) / 2 - _TWO_SIDED * np.sqrt(used / 4)).astype(np.int64)
+    return (_ranked(ordered, used + 1 - rank) - _ranked(ordered, rank)) / (2 * _TWO_SIDED)
+
+
+def _bootstrap_error(ordered: Matrix) -> Vector:
+    """Return the standard deviation of the median of a resample, (cells,), from sorted rows (cells, n)."""
+    middles = (ordered[:, :, None] + ordered[:, None, :]) / 2
+    weights = _middle_probabilities(ordered.shape[1])
+    center = (weights * middles).sum(axis=(1, 2), keepdims=True)
+    variance: Vector = (weights * (middles - center) ** 2).sum(axis=(1, 2))
+    return np.sqrt(variance)
+
+
+@lru_cache(maxsize=_FEW)
+def _middle_probabilities(n: int) -> Matrix:
+    """Return the probability that a resample's two middle values are the i-th and j-th smallest, (n, n).
+
+    The two are one value when n is odd. When n = 2r is even and i < j, r draws have maximum i and r have
+    minimum j.
+    """
+    lower = (n + 1) // 2
+    ranks = np.arange(n + 1) / n
+    reached = sum(comb(n, k) * ranks**k * (1 - ranks) ** (n - k) for k in range(lower, n + 1))
+    weights = np.diag(np.diff(reached))
+    if n % 2 == 0:
+        maximum = np.diff(ranks**lower)
+        apart = np.triu(comb(n, lower) * np.outer(maximum, maximum[::-1]), 1)
+        weights = weights - np.diag(apart.sum(axis=1)) + apart
+    return weights
