@@ -1,0 +1,152 @@
+"""Tables of performance: text for a terminal or a pipe, markdown, and CSV."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+from blpsim.report.layout import Row, Section, heads, notes, opening, sections
+from blpsim.summary.summarize import Summary
+
+_NARROWEST_RULE = 40
+
+
+def text(summary: Summary, width: int = 100) -> str:
+    """Return the summary as plain text that fits a width.
+
+    A number's error stands beside it where there is room, else below it; measures that do not fit side
+    by side continue in a further panel. Names are never cut.
+    """
+    found = sections(summary)
+    form = _form(heads(summary), found, width)
+    lines = [line for part in opening(summary) for line in _wrapped(part, width)]
+    for section in found:
+        lines += ["", f"── {section.scenario} ".ljust(form.width, "─")]
+        for number, panel in enumerate(form.panels):
+            lines += [*([""] if number else []), *_panel(section, panel, form, opens=number == 0)]
+    lines += ["", *(line for note in notes(summary) for line in _wrapped(note, width))]
+    return "\n".join(line.rstrip() for line in lines) + "\n"
+
+
+def markdown(summary: Summary) -> str:
+    """Return the summary as markdown, one table a scenario."""
+    title, ended = opening(summary)
+    columns = [" ".join(head.split("\n")) for head in heads(summary)]
+    lines = [f"**{title}**", "", ended]
+    for section in sections(summary):
+        lines += ["", f"### {section.scenario}", ""]
+        lines += [f"- {_escaped(group.estimator)}: {group.outcome}" for group in section.groups]
+        lines += ["", _piped(["estimator", "parameter", "truth", *columns])]
+        lines += [_piped(["---"] * 3 + ["---:"] * len(columns), escape=False)]
+        for group in section.groups:
+            for row in group.rows:
+                name = row.parameter + (f" ({row.note})" if row.note else "")
+                lines.append(_piped([group.estimator, name, row.truth, *map(str, row.cells)]))
+    return "\n".join([*lines, "", *(f"- {' '.join(note.split())}" for note in notes(summary))]) + "\n"
+
+
+def csv(summary: Summary) -> str:
+    """Return one line a number, in full precision: the summary's ``table``."""
+    return summary.table.to_csv(index=False, lineterminator="\n")
+
+
+class _Column(NamedTuple):
+    place: int
+    head: tuple[str, str]
+    number: int
+    width: int
+
+
+class _Form(NamedTuple):
+    """How the text is set: the same for every scenario, so that columns line up."""
+
+    label: int
+    gap: int
+    width: int
+    is_inline: bool
+    panels: tuple[tuple[_Column, ...], ...]
+
+
+def _form(labels: Sequence[str], found: Sequence[Section], width: int) -> _Form:
+    rows = [row for section in found for group in section.groups for row in group.rows]
+    for is_inline, gap in ((True, 2), (False, 2), (False, 1)):
+        label = 1 + max((len(part) for row in rows for part in _labels(row, is_inline=is_inline)), default=0)
+        columns = [_column(place, head, rows, is_inline=is_inline) for place, head in enumerate(labels)]
+        total = label + sum(gap + column.width for column in columns)
+        if total <= width:
+            return _Form(label, gap, total, is_inline, (tuple(columns),))
+    panels = tuple(_panels(columns, width - label))
+    return _Form(label, 1, max(width, _NARROWEST_RULE), False, panels)
+
+
+def _column(place: int, label: str, rows: Sequence[Row], *, is_inline: bool) -> _Column:
+    above, _, below = label.partition("\n")
+    head = (above, below) if below else ("", above)
+    number = max((len(row.cells[place].number) for row in rows), default=0)
+    error = max((len(row.cells[place].error) for row in rows), default=0)
+    content = number + 1 + error if is_inline else max(number + 1, error)
+    return _Column(place, head, number, max(content, *(len(part) for part in head)))
+
+
+def _panels(columns: Sequence[_Column], room: int) -> Iterator[tuple[_Column, ...]]:
+    """Yield runs of columns that fit into the room, at least one column each."""
+    panel: list[_Column] = []
+    for column in columns:
+        if panel and sum(1 + one.width for one in [*panel, column]) > room:
+            yield tuple(panel)
+            panel = []
+        panel.append(column)
+    yield tuple(panel)
+
+
+def _panel(section: Section, columns: Sequence[_Column], form: _Form, *, opens: bool) -> Iterator[str]:
+    """Yield a scenario's lines for some measures; the outcome is said in the first panel only."""
+    for level in (0, 1):
+        yield _line("", form, [(column.head[level], column.width) for column in columns])
+    for group in section.groups:
+        if opens or group.rows:
+            heading = f"{group.estimator}   {group.outcome}" if opens else group.estimator
+            yield from _wrapped(heading, form.width)
+        for row in group.rows:
+            yield from _row(row, columns, form)
+            if opens and row.note:
+                yield f"    {row.note}"
+
+
+def _row(row: Row, columns: Sequence[_Column], form: _Form) -> Iterator[str]:
+    cells = [(row.cells[column.place], column.width) for column in columns]
+    labels = _labels(row, is_inline=form.is_inline)
+    if form.is_inline:
+        yield _line(labels[0], form, [(str(cell), width) for cell, width in cells])
+    else:
+        yield _line(labels[0], form, [(f"{cell.number} ", width) for cell, width in cells])
+        yield _line(labels[1], form, [(cell.error, width) for cell, width in cells])
+
+
+def _labels(row: Row, *, is_inline: bool) -> tuple[str, str]:
+    """Return what stands before a row's numbers, and before their errors when these stand below."""
+    truth = f"true {row.truth}" if row.truth else ""
+    if is_inline:
+        return f"  {row.parameter} ({truth})" if truth else f"  {row.parameter}", ""
+    return f"  {row.parameter}", f"    {truth}"
+
+
+def _line(label: str, form: _Form, cells: Sequence[tuple[str, int]]) -> str:
+    return label.ljust(form.label) + "".join(" " * form.gap + cell.rjust(width) for cell, width in cells)
+
+
+def _wrapped(line: str, width: int) -> list[str]:
+    """Return lines broken at spaces only: names and numbers stay whole."""
+    folder = textwrap.TextWrapper(
+        width, subsequent_indent="    ", break_long_words=False, break_on_hyphens=False
+    )
+    return folder.wrap(line)
+
+
+def _escaped(cell: str) -> str:
+    return cell.replace("|", "\\|")
+
+
+def _piped(cells: Sequence[str], *, escape: bool = True) -> str:
+    return f"| {' | '.join(_escaped(cell) if escape else cell for cell in cells)} |"
