@@ -1,0 +1,71 @@
+"""What an estimator returned, checked and as arrays: users' own estimators promise little."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+import numpy as np
+
+from blpsim.arrays import Matrix, Vector
+from blpsim.errors import ConfigurationError
+from blpsim.status import Status
+from blpsim.study.protocols import EstimateProtocol
+from blpsim.study.records import DIAGNOSTICS
+
+
+class Estimated(NamedTuple):
+    """An estimate of P parameters from S recorded starts."""
+
+    values: Vector
+    """(P,) the estimates."""
+    standard_errors: Vector
+    """(P,) their standard errors."""
+    at_bound: Vector
+    """(P,) 1 where an estimate is at a bound, 0 where not."""
+    status: Status
+    """How the estimation ended."""
+    diagnostics: Vector
+    """(9,) in the order of ``DIAGNOSTICS``."""
+    start_values: Matrix
+    """(S, P) where the optimizer started."""
+    start_estimates: Matrix
+    """(S, P) where it ended."""
+    start_objectives: Vector
+    """(S,) the objective there."""
+    start_statuses: Vector
+    """(S,) how it ended."""
+
+
+def estimated(estimate: EstimateProtocol, parameters: int) -> Estimated:
+    """Return an estimate of so many parameters as arrays; NaN where it says nothing.
+
+    Raises ConfigurationError for another number of values.
+    """
+    diagnostics: Mapping[str, float] = getattr(estimate, "diagnostics", {})
+    starts = tuple(getattr(estimate, "starts", ()))
+    return Estimated(
+        values=_row("values", estimate.values, parameters),
+        standard_errors=_row("standard_errors", estimate.standard_errors, parameters),
+        at_bound=_row("at_bound", getattr(estimate, "at_bound", ()), parameters),
+        status=Status(estimate.status),
+        diagnostics=np.array([diagnostics.get(name, np.nan) for name in DIAGNOSTICS], np.float64),
+        start_values=_rows("starts.value", [start.value for start in starts], parameters),
+        start_estimates=_rows("starts.estimate", [start.estimate for start in starts], parameters),
+        start_objectives=np.array([start.objective for start in starts], np.float64),
+        start_statuses=np.array([Status(start.status) for start in starts], np.float64),
+    )
+
+
+def _rows(field: str, rows: list[object], parameters: int) -> Matrix:
+    return np.array([_row(field, row, parameters) for row in rows]).reshape(len(rows), parameters)
+
+
+def _row(field: str, values: object, parameters: int) -> Vector:
+    row = np.array(values, np.float64)
+    if row.shape == (0,) and field != "values":
+        return np.full(parameters, np.nan)
+    if row.shape != (parameters,):
+        why = "the estimator's names(scenario) gives as many"
+        raise ConfigurationError(f"Estimate.{field}", f"shape {row.shape}", f"shape ({parameters},)", why)
+    return row
