@@ -121,3 +121,7 @@ def _is_nonzero(column: Column) -> bool:
 
 def _compiled(columns: Sequence[Column]) -> tuple[tuple[int, Evaluator], ...]:
     return tuple((k, column.evaluator()) for k, column in enumerate(columns) if _is_nonzero(column))
+
+
+NO_COLUMNS = make_columns()
+"""What a part that a model lacks has."""

@@ -8,14 +8,13 @@ from typing import Literal, NamedTuple, get_args
 
 from blpsim.errors import ConfigurationError, FormulaError
 from blpsim.model.absorption import compile_absorption
-from blpsim.model.columns import PRICES, Columns, make_columns
+from blpsim.model.columns import NO_COLUMNS, PRICES, Columns
 from blpsim.model.expressions import Data
 from blpsim.model.formula import Formula, compile_formula
 
 SHARES = "shares"
 
 Costs = Literal["linear", "log"]
-_NO_COLUMNS = make_columns()
 
 
 class ModelNames(NamedTuple):
@@ -123,7 +122,7 @@ class Model:
             self.linear_formula.bind(products),
             _bound(self.nonlinear_formula, products),
             _bound(self.supply_formula, products),
-            demographics or _NO_COLUMNS,
+            demographics or NO_COLUMNS,
         )
 
     def bind_demographics(self, agents: Data) -> Columns:
@@ -147,4 +146,4 @@ class Model:
 
 
 def _bound(formula: Formula | None, data: Data) -> Columns:
-    return _NO_COLUMNS if formula is None else formula.bind(data)
+    return NO_COLUMNS if formula is None else formula.bind(data)

@@ -1,0 +1,242 @@
+"""Parameters bound to a model's columns: what an optimizer moves, in PyBLP's order, and what is reported."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from functools import lru_cache
+
+import numpy as np
+
+from blpsim.arrays import Booleans, Integers, Matrix, Vector
+from blpsim.errors import ParameterError
+from blpsim.model.blocks import Blocks, Position, block_names
+from blpsim.model.columns import NO_COLUMNS
+from blpsim.model.model import ModelColumns
+from blpsim.model.parameters import Parameters
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Layout:
+    """Where each parameter stands in theta, in its block, and among those reported.
+
+    As in PyBLP, theta holds the estimated elements of sigma (its lower triangle, by rows), pi (by rows),
+    beta and gamma; elements of beta and gamma without a value are concentrated out.
+    """
+
+    x1_names: tuple[str, ...]
+    x2_names: tuple[str, ...]
+    x3_names: tuple[str, ...]
+    demographic_names: tuple[str, ...]
+    names: tuple[str, ...]
+    """All that is estimated: beta, sigma, pi, gamma."""
+    theta_names: tuple[str, ...]
+    """(P,) what the optimizer moves."""
+    theta0: Vector
+    """(P,) starting values."""
+    sigma0: Matrix
+    """(K2, K2) starting values, fixed elements included."""
+    pi0: Matrix
+    """(K2, D)."""
+    beta0: Vector
+    """(K1,) NaN where concentrated out."""
+    gamma0: Vector
+    """(K3,) NaN where concentrated out."""
+    sigma_rows: Integers
+    """Row in sigma of the elements of theta that begin it."""
+    sigma_cols: Integers
+    pi_rows: Integers
+    """Row in pi of the elements of theta that follow."""
+    pi_cols: Integers
+    beta_given: Integers
+    """Positions in beta that are not concentrated out."""
+    gamma_given: Integers
+    """Positions in gamma that are not concentrated out."""
+    beta_moved: Integers
+    """Positions in beta of the elements of theta that follow those of pi."""
+    gamma_moved: Integers
+    """Positions in gamma of the last elements of theta."""
+    sigma_used: Booleans
+    """(K2,) columns of sigma with an element that is not fixed at zero."""
+    theta_positions: Integers
+    """(P,) places of theta's elements in ``names``."""
+    concentrated_positions: Integers
+    """Places in ``names`` of what is concentrated out, beta before gamma."""
+    _reported: Integers = field(repr=False)
+
+    @property
+    def _stops(self) -> tuple[int, int, int]:
+        sigma = self.sigma_rows.size
+        pi = sigma + self.pi_rows.size
+        return sigma, pi, pi + self.beta_moved.size
+
+    def default_bounds(self) -> tuple[Vector, Vector]:
+        """Return lower and upper bounds, (P,) each: as in PyBLP, sigma's diagonal is not negative.
+
+        A negative start of a diagonal element is its own lower bound.
+        """
+        lower, upper = np.full(self.theta0.size, -np.inf), np.full(self.theta0.size, np.inf)
+        diagonal = np.flatnonzero(self.sigma_rows == self.sigma_cols)
+        lower[diagonal] = np.minimum(0, self.theta0[diagonal])
+        return lower, upper
+
+    def sigma(self, theta: Vector) -> Matrix:
+        """Return sigma, (K2, K2), at theta."""
+        sigma = self.sigma0.copy()
+        sigma[self.sigma_rows, self.sigma_cols] = theta[: self.sigma_rows.size]
+        return sigma
+
+    def pi(self, theta: Vector) -> Matrix:
+        """Return pi, (K2, D), at theta."""
+        start, stop, _ = self._stops
+        pi = self.pi0.copy()
+        pi[self.pi_rows, self.pi_cols] = theta[start:stop]
+        return pi
+
+    def beta(self, theta: Vector) -> Vector:
+        """Return beta, (K1,), at theta, NaN where concentrated out."""
+        _, start, stop = self._stops
+        beta = self.beta0.copy()
+        beta[self.beta_moved] = theta[start:stop]
+        return beta
+
+    def gamma(self, theta: Vector) -> Vector:
+        """Return gamma, (K3,), at theta, NaN where concentrated out."""
+        gamma = self.gamma0.copy()
+        gamma[self.gamma_moved] = theta[self._stops[2] :]
+        return gamma
+
+    def values(self, theta: Vector, beta: Vector, gamma: Vector) -> Vector:
+        """Return the values that ``names`` names.
+
+        beta   (K1,)  what is concentrated out is read here, the rest in theta
+        gamma  (K3,)
+        """
+        start, stop = self._stops[1:]
+        given = beta.copy(), gamma.copy()
+        given[0][self.beta_moved] = theta[start:stop]
+        given[1][self.gamma_moved] = theta[stop:]
+        return np.concatenate((given[0], theta[:start], given[1]))[self._reported]
+
+    def parameters(self, theta: Vector, beta: Vector, gamma: Vector) -> Parameters:
+        """Return the parameters at theta, with the values of beta and gamma that are concentrated out."""
+        return self.unfolded(self.values(theta, beta, gamma), fixed=True)
+
+    def unfolded(self, values: Vector, *, fixed: bool = False) -> Parameters:
+        """Return parameters from values, or from their standard errors, aligned with ``names``.
+
+        fixed  whether elements that are not estimated keep their values, instead of being NaN
+        """
+        sigma = self.sigma0.copy() if fixed else np.full_like(self.sigma0, np.nan)
+        pi = self.pi0.copy() if fixed else np.full_like(self.pi0, np.nan)
+        k1, start = self.beta0.size, self._stops[1]
+        everything = np.concatenate((self.beta0, np.empty(start), self.gamma0))
+        everything = everything if fixed else np.full_like(everything, np.nan)
+        everything[self._reported] = values
+        nonlinear = everything[k1 : k1 + start]
+        sigma[self.sigma_rows, self.sigma_cols] = nonlinear[: self.sigma_rows.size]
+        pi[self.pi_rows, self.pi_cols] = nonlinear[self.sigma_rows.size :]
+        return Parameters(
+            beta=everything[:k1],
+            sigma=sigma if sigma.size else None,
+            pi=pi if pi.size else None,
+            gamma=everything[k1 + start :] if self.gamma0.size else None,
+            free=dict.fromkeys(self.theta_names, True),
+        )
+
+
+def layout(parameters: Parameters, columns: ModelColumns, supply: bool) -> Layout:
+    """Return where the parameters of a model stand.
+
+    supply  whether the supply side is estimated; if not, gamma and X3 are left out
+
+    Raises
+    ------
+    ParameterError
+        For wrong names, shapes or values, and when a coefficient on prices is to be concentrated out
+        although there is a supply side.
+    """
+    return _layout(parameters, columns, supply)
+
+
+@lru_cache(maxsize=256)
+def _layout(parameters: Parameters, columns: ModelColumns, supply: bool) -> Layout:
+    if not supply:
+        columns = columns._replace(x3=NO_COLUMNS)
+        parameters = replace(parameters, gamma=None, free=_without_gamma(parameters.free))
+    names = columns.names
+    blocks = parameters.blocks(names)
+    if supply:
+        _check_price_coefficients(columns, blocks)
+    estimated = parameters.estimated(names, blocks)
+    elements = block_names(names)
+    moved = {block: [n for n in elements[block] if estimated.get(n, False)] for block in elements}
+    linear = {block: [n for n in elements[block] if estimated.get(n, True)] for block in ("beta", "gamma")}
+    theta_names = (*moved["sigma"], *moved["pi"], *moved["beta"], *moved["gamma"])
+    reported = (*linear["beta"], *moved["sigma"], *moved["pi"], *linear["gamma"])
+    places = {name: place for place, name in enumerate(reported)}
+    at = {b: _positions(elements[b], moved[b], getattr(blocks, b).ndim) for b in elements}
+    return Layout(
+        x1_names=names.x1,
+        x2_names=names.x2,
+        x3_names=names.x3,
+        demographic_names=names.demographics,
+        names=reported,
+        theta_names=theta_names,
+        theta0=_starting_values(blocks, at),
+        sigma0=blocks.sigma,
+        pi0=blocks.pi,
+        beta0=blocks.beta,
+        gamma0=blocks.gamma,
+        sigma_rows=at["sigma"][:, 0].copy(),
+        sigma_cols=at["sigma"][:, 1].copy(),
+        pi_rows=at["pi"][:, 0].copy(),
+        pi_cols=at["pi"][:, 1].copy(),
+        beta_given=np.flatnonzero(~np.isnan(blocks.beta)),
+        gamma_given=np.flatnonzero(~np.isnan(blocks.gamma)),
+        beta_moved=at["beta"][:, 0].copy(),
+        gamma_moved=at["gamma"][:, 0].copy(),
+        sigma_used=_used(blocks.sigma, at["sigma"]),
+        theta_positions=np.array([places[name] for name in theta_names], np.int64),
+        concentrated_positions=np.array([places[n] for n in reported if n not in estimated], np.int64),
+        _reported=_reported(elements, linear, len(moved["sigma"]) + len(moved["pi"])),
+    )
+
+
+def _without_gamma(free: Iterable[str] | Mapping[str, bool] | None) -> dict[str, bool]:
+    marked = free if isinstance(free, Mapping) else dict.fromkeys(free or (), True)
+    return {name: value for name, value in marked.items() if not name.startswith("gamma")}
+
+
+def _positions(elements: Mapping[str, Position], names: list[str], dimensions: int) -> Integers:
+    return np.array([elements[name] for name in names], np.int64).reshape(-1, dimensions)
+
+
+def _starting_values(blocks: Blocks, at: Mapping[str, Integers]) -> Vector:
+    parts = [getattr(blocks, block)[tuple(at[block].T)] for block in ("sigma", "pi", "beta", "gamma")]
+    return np.concatenate(parts)
+
+
+def _used(sigma: Matrix, moved: Integers) -> Booleans:
+    used: Booleans = (sigma != 0).any(axis=0)
+    used[moved[:, 1]] = True
+    return used
+
+
+def _reported(
+    elements: Mapping[str, Mapping[str, Position]], linear: Mapping[str, list[str]], nonlinear: int
+) -> Integers:
+    beta = [elements["beta"][name][0] for name in linear["beta"]]
+    gamma = [elements["gamma"][name][0] for name in linear["gamma"]]
+    start = len(elements["beta"])
+    places = [*beta, *range(start, start + nonlinear), *(start + nonlinear + k for k in gamma)]
+    return np.array(places, np.int64)
+
+
+def _check_price_coefficients(columns: ModelColumns, blocks: Blocks) -> None:
+    unknown = columns.x1.depends_on_prices & np.isnan(blocks.beta)
+    if unknown.any():
+        name = columns.x1.names[int(np.argmax(unknown))]
+        expected = f"a starting value of beta[{name}]"
+        why = "with a supply side markups need the coefficients on prices"
+        raise ParameterError("Parameters.beta", f"no beta[{name}]", expected, why)

@@ -1,0 +1,148 @@
+"""Parameters as users write them: arrays as in PyBLP, or values by name."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
+from typing import cast
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from blpsim.errors import ParameterError
+from blpsim.model.blocks import CONCENTRATED, Block, Blocks, block_names, fill_block, names_given
+from blpsim.model.model import ModelNames
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Parameters:
+    """True values, starting values or estimates of a model's parameters.
+
+    Each block is an array as in PyBLP, or a mapping from names, as ``{"prices": -1}`` or
+    ``{"beta[prices]": -1}``, to values; ``"x"`` in sigma stands for ``sigma[x,x]``.
+    """
+
+    beta: Block = None
+    """(K1,) coefficients of X1; NaN, None and names left out are concentrated out."""
+    sigma: Block = None
+    """(K2, K2) root of the covariance of tastes; only its lower triangle counts, as in PyBLP."""
+    pi: Block = None
+    """(K2, D) interactions of X2 with demographics."""
+    gamma: Block = None
+    """(K3,) coefficients of X3; NaN, None and names left out are concentrated out."""
+    free: Iterable[str] | Mapping[str, bool] | None = None
+    """Names of zeros that are estimated all the same, a block or a pattern with ``*`` included; or,
+    by name, whether an element is estimated. Without it zeros are fixed, as in PyBLP."""
+
+    def __post_init__(self) -> None:
+        """Copy what users may change later, and refuse what is no number."""
+        for block in CONCENTRATED:
+            value = getattr(self, block)
+            if value is not None:
+                object.__setattr__(self, block, _copied(value, block))
+        if self.free is not None:
+            object.__setattr__(self, "free", _as_mapping(self.free))
+
+    def blocks(self, names: ModelNames) -> Blocks:
+        """Return every element of every block, for the model whose labels these are.
+
+        Raises
+        ------
+        ParameterError
+            For names that do not exist, wrong shapes, values that are not finite, and blocks that the
+            model needs or does not have.
+        """
+        positions = block_names(names)
+        k1, k2, k3, d = (len(labels) for labels in names)
+        sigma = fill_block(self.sigma, "sigma", positions["sigma"], (k2, k2))
+        return Blocks(
+            fill_block(self.beta, "beta", positions["beta"], (k1,)),
+            np.tril(sigma),
+            fill_block(self.pi, "pi", positions["pi"], (k2, d)),
+            fill_block(self.gamma, "gamma", positions["gamma"], (k3,)),
+        )
+
+    def estimated(self, names: ModelNames, blocks: Blocks | None = None) -> dict[str, bool]:
+        """Return, for each element with a value, whether it is estimated; by default zeros are not.
+
+        Raises
+        ------
+        ParameterError
+            When ``free`` names what does not exist, or what is concentrated out; and as ``blocks``.
+        """
+        blocks = blocks or self.blocks(names)
+        values = {
+            name: getattr(blocks, block)[position]
+            for block, elements in block_names(names).items()
+            for name, position in elements.items()
+        }
+        estimated = {name: bool(value != 0) for name, value in values.items() if not np.isnan(value)}
+        for pattern, is_free in cast(Mapping[str, bool], self.free or {}).items():
+            matching = _matching(pattern)
+            found = [name for name in estimated if matching(name)]
+            if not found and not any(matching(name) for name in values):
+                expected = f"names or patterns of {', '.join(values)}"
+                raise ParameterError("Parameters.free", pattern, expected, "nothing has this name")
+            estimated.update(dict.fromkeys(found, is_free))
+        return estimated
+
+    def by_name(self, names: ModelNames, *, zeros: bool = False) -> dict[str, float]:
+        """Return the elements that have a value, in the order beta, sigma, pi, gamma.
+
+        zeros  whether to list zeros that nobody frees or names, too
+
+        Raises
+        ------
+        ParameterError
+            As ``blocks``.
+        """
+        blocks = self.blocks(names)
+        estimated = self.estimated(names, blocks)
+        values: dict[str, float] = {}
+        for block, elements in block_names(names).items():
+            named = names_given(getattr(self, block), block)
+            for name, position in elements.items():
+                if zeros or estimated.get(name, False) or name in named:
+                    values[name] = float(getattr(blocks, block)[position])
+        return {name: value for name, value in values.items() if not np.isnan(value)}
+
+    def replaced(self, values: Mapping[str, float], names: ModelNames) -> Parameters:
+        """Return the parameters with the elements of these names, as ``gamma[w]``, changed.
+
+        Raises
+        ------
+        ParameterError
+            When a name does not exist; and as ``blocks``.
+        """
+        positions = block_names(names)
+        blocks = self.blocks(names)._asdict()
+        for name, value in values.items():
+            block = name.partition("[")[0]
+            if name not in positions.get(block, {}):
+                expected = f"one of {', '.join(name for elements in positions.values() for name in elements)}"
+                raise ParameterError("Parameters", name, expected, "nothing has this name")
+            blocks[block][positions[block][name]] = value
+        return replace(self, **{block: array if array.size else None for block, array in blocks.items()})
+
+
+def _copied(value: ArrayLike | Mapping[str, float], block: str) -> NDArray[np.float64] | dict[str, float]:
+    try:
+        if isinstance(value, Mapping):
+            return {str(name): float(number) for name, number in value.items()}
+        return np.array(value, np.float64)
+    except (TypeError, ValueError) as error:
+        raise ParameterError(f"Parameters.{block}", value, "numbers", str(error)) from error
+
+
+def _as_mapping(free: Iterable[str] | Mapping[str, bool]) -> dict[str, bool]:
+    if isinstance(free, Mapping):
+        return {str(name): bool(is_free) for name, is_free in free.items()}
+    return dict.fromkeys([free] if isinstance(free, str) else free, True)
+
+
+def _matching(pattern: str) -> Callable[[str], bool]:
+    if pattern in CONCENTRATED:
+        pattern = f"{pattern}[*]"
+    compiled = re.compile(re.escape(pattern).replace(r"\*", ".*"))
+    return lambda name: compiled.fullmatch(name) is not None
