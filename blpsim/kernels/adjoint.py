@@ -8,10 +8,10 @@ larger than J x I, and the cost does not depend on the number of parameters.
 from __future__ import annotations
 
 from blpsim.arrays import Matrix, Vector
-from blpsim.kernels.compile import kernel
+from blpsim.kernels.compile import inner_kernel
 
 
-@kernel
+@inner_kernel
 def supply_seeds(right: Vector, m: Vector, eta: Vector, gamma: Matrix, own: Vector) -> None:
     """Add to right (n,) a firm's m (Gamma eta) + eta (Gamma' m) - m eta Lambda."""
     for j in range(m.size):
@@ -22,7 +22,7 @@ def supply_seeds(right: Vector, m: Vector, eta: Vector, gamma: Matrix, own: Vect
         right[j] += m[j] * forward + eta[j] * backward - m[j] * eta[j] * own[j]
 
 
-@kernel
+@inner_kernel
 def fill_firm_sums(
     sums: Matrix,
     total: Vector,
@@ -53,14 +53,14 @@ def fill_firm_sums(
         total[i] += 2.0 * markup[i] * multiplier[i]
 
 
-@kernel
+@inner_kernel
 def fill_demand_product(v: Vector, row: Vector, common: Vector, weights: Vector, adjoint: float) -> None:
     """Fill v (I,) with one product's s_i (common_i - w_i lambda), without a supply side."""
     for i in range(v.size):
         v[i] = row[i] * (common[i] - weights[i] * adjoint)
 
 
-@kernel
+@inner_kernel
 def fill_supply_product(
     values: Matrix,
     row: Vector,
@@ -88,7 +88,7 @@ def fill_supply_product(
     return total
 
 
-@kernel
+@inner_kernel
 def add_rows(total: Matrix, factors: Vector, row: Vector, agents: int) -> None:
     """Add factors (K,) times row (I,) to total (K, I*)."""
     for k in range(factors.size):
@@ -99,7 +99,7 @@ def add_rows(total: Matrix, factors: Vector, row: Vector, agents: int) -> None:
                 line[i] += factor * row[i]
 
 
-@kernel
+@inner_kernel
 def add_loadings(gradient: Matrix, derivatives: Matrix, draws: Matrix, first: int, last: int) -> None:
     """Add to gradient (K, L) the derivatives (K, I*) times the market's draws, from first to last in (L, I)."""
     agents = last - first

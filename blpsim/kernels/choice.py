@@ -9,25 +9,25 @@ from __future__ import annotations
 import numpy as np
 
 from blpsim.arrays import Matrix, Vector
-from blpsim.kernels.compile import kernel
+from blpsim.kernels.compile import inner_kernel
 from blpsim.kernels.elementary import exp
 
 
-@kernel
+@inner_kernel
 def fill(values: Vector, value: float) -> None:
     """Fill a vector with one value."""
     for n in range(values.size):
         values[n] = value
 
 
-@kernel
+@inner_kernel
 def copy(values: Vector, source: Vector) -> None:
     """Copy source into values, both of one length."""
     for n in range(values.size):
         values[n] = source[n]
 
 
-@kernel
+@inner_kernel
 def fill_coefficients(coefficients: Matrix, loadings: Matrix, draws: Matrix, first: int, last: int) -> None:
     """Add loadings (K, L) times the market's draws, columns first to last of (L, I), to (K, I*)."""
     agents = last - first
@@ -41,7 +41,7 @@ def fill_coefficients(coefficients: Matrix, loadings: Matrix, draws: Matrix, fir
                     row[i] += loading * draw[i]
 
 
-@kernel
+@inner_kernel
 def fill_utilities(utilities: Matrix, delta: Vector, x2: Matrix, coefficients: Matrix, agents: int) -> None:
     """Fill (J, I*) with V = delta + X2 C, from x2 (J, K2) and coefficients (K2, I*)."""
     for j in range(delta.size):
@@ -57,7 +57,7 @@ def fill_utilities(utilities: Matrix, delta: Vector, x2: Matrix, coefficients: M
                     row[i] += x * coefficient[i]
 
 
-@kernel
+@inner_kernel
 def exponentiate(utilities: Matrix, outside: Vector, products: int) -> None:
     """Replace (J, I*) utilities by exp(V - M) and fill outside (I,) with exp(-M), M = max(0, max_j V)."""
     agents = outside.size
@@ -74,7 +74,7 @@ def exponentiate(utilities: Matrix, outside: Vector, products: int) -> None:
         outside[i] = exp(-outside[i])
 
 
-@kernel
+@inner_kernel
 def shares_at(
     shares: Vector, growth: Vector, odds: Matrix, outside: Vector, scaled: Vector, weights: Vector
 ) -> float:
@@ -100,7 +100,7 @@ def shares_at(
     return outside_share
 
 
-@kernel
+@inner_kernel
 def normalize(odds: Matrix, growth: Vector, outside: Vector, scratch: Vector) -> None:
     """Replace odds (J, I*), times growth (J,), by choice probabilities."""
     agents = outside.size
@@ -120,7 +120,7 @@ def normalize(odds: Matrix, growth: Vector, outside: Vector, scratch: Vector) ->
             row[i] *= scratch[i]
 
 
-@kernel
+@inner_kernel
 def weighted_sums(sums: Vector, matrix: Matrix, weights: Vector) -> None:
     """Fill sums (J,) with matrix (J, I*) times weights (I,)."""
     for j in range(sums.size):
@@ -131,7 +131,7 @@ def weighted_sums(sums: Vector, matrix: Matrix, weights: Vector) -> None:
         sums[j] = total
 
 
-@kernel
+@inner_kernel
 def combine_rows(combined: Vector, matrix: Matrix, factors: Vector) -> None:
     """Fill combined (I,) with factors (J,) times matrix (J, I*)."""
     for i in range(combined.size):
@@ -143,7 +143,7 @@ def combine_rows(combined: Vector, matrix: Matrix, factors: Vector) -> None:
             combined[i] += factor * row[i]
 
 
-@kernel
+@inner_kernel
 def is_finite(value: float) -> bool:
     """Return whether the value is neither NaN nor infinite."""
     return bool(np.isfinite(value))

@@ -35,16 +35,28 @@ def kernel(function: Function) -> Function:
     return _compiled(function, _REORDERED)
 
 
+def inner_kernel(function: Function) -> Function:
+    """Return a kernel that only kernels call: without an entrance from Python it compiles in half the time."""
+    return _compiled(function, _REORDERED, no_cpython_wrapper=True)
+
+
 def exact_kernel(function: Function) -> Function:
-    """Return the compiled function with its floating-point operations in the order written.
+    """Return an inner kernel with its floating-point operations in the order written.
 
     Callees inherit the caller's freedom to reorder unless they say otherwise, so this one does.
     """
-    return _compiled(function, {"contract"})
+    return _compiled(function, {"contract"}, no_cpython_wrapper=True)
 
 
-def _compiled(function: Function, fastmath: set[str]) -> Function:
-    options = {"nogil": True, "_nrt": False, "error_model": "numpy", "fastmath": fastmath, "cache": True}
+def _compiled(function: Function, fastmath: set[str], no_cpython_wrapper: bool = False) -> Function:
+    options = {
+        "cache": True,
+        "error_model": "numpy",
+        "fastmath": fastmath,
+        "no_cpython_wrapper": no_cpython_wrapper,
+        "nogil": True,
+        "_nrt": False,
+    }
     with _cache_in(_cache_root() / _folder(Path(function.__code__.co_filename))):
         return cast(Function, cast(Any, numba).njit(**options)(function))
 

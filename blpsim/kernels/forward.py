@@ -8,14 +8,14 @@ from __future__ import annotations
 
 from blpsim.arrays import Bench, Directions, Matrix, Panel, State, Vector
 from blpsim.kernels.choice import fill
-from blpsim.kernels.compile import kernel
+from blpsim.kernels.compile import inner_kernel, kernel
 from blpsim.kernels.evaluation import FINE, NO_DERIVATIVE
 from blpsim.kernels.linear import factorize, fill_delta_derivative, solve_factorized
 
 SIGMA, PI, ALPHA = 0, 1, 2
 
 
-@kernel
+@inner_kernel
 def fill_draw(draw: Vector, p: int, first: int, panel: Panel, directions: Directions) -> None:
     """Fill draw (I,) with what direction p multiplies agents' characteristics by."""
     row = directions.draw[p]
@@ -27,7 +27,7 @@ def fill_draw(draw: Vector, p: int, first: int, panel: Panel, directions: Direct
         draw[i] = source[first + i]
 
 
-@kernel
+@inner_kernel
 def fill_level(level: Vector, probabilities: Matrix, x: Vector, draw: Vector, d_delta: Vector) -> None:
     """Fill level (I,) with sum_j s_ij (x_j draw_i + d_delta_j)."""
     fill(level, 0.0)
@@ -37,7 +37,7 @@ def fill_level(level: Vector, probabilities: Matrix, x: Vector, draw: Vector, d_
             level[i] += row[i] * (slope * draw[i] + shift)
 
 
-@kernel
+@inner_kernel
 def d_shares_at_fixed_delta(
     d_shares: Vector, probabilities: Matrix, x: Vector, draw: Vector, level: Vector, weights: Vector
 ) -> None:
@@ -50,7 +50,7 @@ def d_shares_at_fixed_delta(
         d_shares[j] = -total
 
 
-@kernel
+@inner_kernel
 def d_firm_markups(
     right: Vector,
     probabilities: Matrix,
@@ -89,7 +89,7 @@ def d_firm_markups(
         right[j] = result
 
 
-@kernel
+@inner_kernel
 def d_market_markups(
     t: int,
     panel: Panel,
@@ -122,7 +122,7 @@ def d_market_markups(
         solve_factorized(d_eta[a:b], state.factors[start:stop], state.pivots[start:stop])
 
 
-@kernel
+@inner_kernel
 def prepare_direction(
     p: int, first: int, panel: Panel, directions: Directions, x: Vector, d_slope: Vector
 ) -> None:
@@ -137,7 +137,7 @@ def prepare_direction(
             d_slope[j] = panel.slopes.x2[first + j, k]
 
 
-@kernel
+@inner_kernel
 def d_market(
     t: int, panel: Panel, state: State, bench: Bench, directions: Directions, d_xi: Matrix, d_eta: Matrix
 ) -> bool:

@@ -12,13 +12,13 @@ from blpsim.kernels.adjoint import (
     supply_seeds,
 )
 from blpsim.kernels.choice import combine_rows, copy, fill, weighted_sums
-from blpsim.kernels.compile import kernel
+from blpsim.kernels.compile import inner_kernel, kernel
 from blpsim.kernels.evaluation import COEFFICIENTS, FINE, NO_DERIVATIVE
 from blpsim.kernels.linear import solve_delta_derivative, solve_factorized_transposed
 from blpsim.kernels.moments import chain_through_costs, fill_given_gradient, fill_seeds
 
 
-@kernel
+@inner_kernel
 def seed_market_supply(
     t: int, panel: Panel, state: State, bench: Bench, adjoint: Vector, common: Vector
 ) -> None:
@@ -40,7 +40,7 @@ def seed_market_supply(
         common[i] *= weights[i]
 
 
-@kernel
+@inner_kernel
 def collect_market_demand(
     t: int, panel: Panel, state: State, bench: Bench, adjoint: Vector, common: Vector
 ) -> None:
@@ -53,7 +53,7 @@ def collect_market_demand(
         add_rows(derivatives, panel.x2[first + j], v, weights.size)
 
 
-@kernel
+@inner_kernel
 def collect_market_supply(
     t: int, panel: Panel, state: State, bench: Bench, adjoint: Vector, common: Vector
 ) -> None:
@@ -77,7 +77,7 @@ def collect_market_supply(
                 state.d_alpha[e] += panel.slopes.x1[n, e] * total
 
 
-@kernel
+@inner_kernel
 def differentiate_market(t: int, panel: Panel, state: State, bench: Bench, supply: bool) -> bool:
     """Add market t's part of the gradient to the state's; return whether J_delta was regular."""
     first, last = panel.offsets.products[t], panel.offsets.products[t + 1]

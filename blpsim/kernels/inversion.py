@@ -12,7 +12,7 @@ import numpy as np
 
 from blpsim.arrays import Bench, InversionRule, Matrix, Target, Vector
 from blpsim.kernels.choice import copy, exponentiate, fill, fill_utilities, shares_at
-from blpsim.kernels.compile import kernel
+from blpsim.kernels.compile import inner_kernel
 from blpsim.kernels.elementary import exp, log
 
 SIMPLE, SQUAREM, ANDERSON = 0, 1, 2
@@ -22,7 +22,7 @@ REBASING = 50.0
 WORK_ROWS = 8 + 2 * MEMORY
 
 
-@kernel
+@inner_kernel
 def rebase(delta: Vector, base: Vector, odds: Matrix, outside: Vector, target: Target) -> None:
     """Recompute odds (J, I*) and outside (I,) at delta, which becomes the base that growth refers to."""
     copy(base, delta)
@@ -30,7 +30,7 @@ def rebase(delta: Vector, base: Vector, odds: Matrix, outside: Vector, target: T
     exponentiate(odds, outside, delta.size)
 
 
-@kernel
+@inner_kernel
 def mapping_step(mapping: int, step: Vector, log_ratio: Vector, outside_ratio: float) -> None:
     """Fill step (J,) with the mapping less its argument, from log S - log s and log S0 - log s0."""
     correction = outside_ratio if mapping == OUTSIDE_CORRECTED else 0.0
@@ -38,7 +38,7 @@ def mapping_step(mapping: int, step: Vector, log_ratio: Vector, outside_ratio: f
         step[j] = log_ratio[j] - correction
 
 
-@kernel
+@inner_kernel
 def solve_normal_equations(gram: Matrix, right: Vector, size: int) -> bool:
     """Replace right (size,) by the solution of a small symmetric positive system, destroying gram."""
     for k in range(size):
@@ -57,7 +57,7 @@ def solve_normal_equations(gram: Matrix, right: Vector, size: int) -> bool:
     return True
 
 
-@kernel
+@inner_kernel
 def anderson_step(delta: Vector, step: Vector, work: Matrix, small: Matrix, evaluation: int) -> None:
     """Move delta (J,) by Anderson's extrapolation over the last three differences of steps.
 
@@ -98,7 +98,7 @@ def anderson_step(delta: Vector, step: Vector, work: Matrix, small: Matrix, eval
                 delta[j] -= weight * images[j]
 
 
-@kernel
+@inner_kernel
 def squarem_step(delta: Vector, step: Vector, work: Matrix, evaluation: int) -> None:
     """Move delta (J,) by one of the three evaluations of a SQUAREM cycle, scheme S3."""
     products = delta.size
@@ -121,7 +121,7 @@ def squarem_step(delta: Vector, step: Vector, work: Matrix, evaluation: int) -> 
         delta[j] = start[j] + 2.0 * length * first[j] + length * length * (step[j] - first[j])
 
 
-@kernel
+@inner_kernel
 def accelerated_step(
     acceleration: int, delta: Vector, step: Vector, work: Matrix, small: Matrix, evaluation: int
 ) -> None:
@@ -135,7 +135,7 @@ def accelerated_step(
             delta[j] += step[j]
 
 
-@kernel
+@inner_kernel
 def iterate_inversion(
     delta: Vector, odds: Matrix, outside: Vector, bench: Bench, target: Target, rule: InversionRule
 ) -> tuple[int, float]:
@@ -150,16 +150,16 @@ def iterate_inversion(
     shares, history = bench.products[4, :products], bench.products[5:]
     scratch = bench.agents[1, : outside.size]
     residual = np.inf
-    rebase(delta, base, odds, outside, target)
     for evaluation in range(rule.max_evaluations):
-        distance = 0.0
-        for j in range(products):
-            change = delta[j] - base[j]
-            distance = max(distance, abs(change))
-            growth[j] = exp(change)
-        if not distance < REBASING:
+        distance = np.inf if evaluation == 0 else 0.0
+        if evaluation > 0:
+            for j in range(products):
+                change = delta[j] - base[j]
+                distance = max(distance, abs(change))
+                growth[j] = exp(change)
             if not np.isfinite(distance):
                 return evaluation, np.inf
+        if distance > REBASING:
             rebase(delta, base, odds, outside, target)
             fill(growth, 1.0)
         outside_share = shares_at(shares, growth, odds, outside, scratch, target.weights)
@@ -171,7 +171,7 @@ def iterate_inversion(
     return rule.max_evaluations, residual
 
 
-@kernel
+@inner_kernel
 def fill_log_ratio(log_ratio: Vector, shares: Vector, log_shares: Vector) -> float:
     """Fill log_ratio (J,) with log S - log s and return its largest size, NaN if one is not finite."""
     largest, total = 0.0, 0.0
@@ -182,7 +182,7 @@ def fill_log_ratio(log_ratio: Vector, shares: Vector, log_shares: Vector) -> flo
     return largest if np.isfinite(total) else np.nan
 
 
-@kernel
+@inner_kernel
 def invert_shares(
     delta: Vector, odds: Matrix, outside: Vector, bench: Bench, target: Target, rule: InversionRule
 ) -> tuple[int, float]:
@@ -193,15 +193,13 @@ def invert_shares(
     """
     start = bench.products[WORK_ROWS - 1, : delta.size]
     copy(start, delta)
-    evaluations, residual = iterate_inversion(delta, odds, outside, bench, target, rule)
-    if residual < rule.tolerance or rule.acceleration != ANDERSON:
-        return evaluations, residual
-    for attempt in range(2):
+    acceleration, mapping, evaluations, residual = rule.acceleration, rule.mapping, 0, np.inf
+    for attempt in range(3):
+        attempted = InversionRule(acceleration, mapping, rule.tolerance, rule.max_evaluations)
+        more, residual = iterate_inversion(delta, odds, outside, bench, target, attempted)
+        evaluations += more
+        if residual < rule.tolerance or attempt == 2 or rule.acceleration != ANDERSON:
+            break
         copy(delta, start)
         acceleration, mapping = (SQUAREM, OUTSIDE_CORRECTED) if attempt == 0 else (SIMPLE, CONTRACTION)
-        fallback = InversionRule(acceleration, mapping, rule.tolerance, rule.max_evaluations)
-        more, residual = iterate_inversion(delta, odds, outside, bench, target, fallback)
-        evaluations += more
-        if residual < rule.tolerance:
-            break
     return evaluations, residual

@@ -9,13 +9,13 @@ import numpy as np
 
 from blpsim.arrays import Bench, Integers, Matrix, Vector
 from blpsim.kernels.choice import combine_rows, copy, weighted_sums
-from blpsim.kernels.compile import kernel
+from blpsim.kernels.compile import inner_kernel
 
 CONJUGATE_TOLERANCE = 1e-26
 CONJUGATE_STEPS = 60
 
 
-@kernel
+@inner_kernel
 def factorize(matrix: Matrix, pivots: Integers) -> bool:
     """Replace n rows of a matrix, n = pivots.size, by their LU factors; return whether it is regular."""
     size = pivots.size
@@ -41,7 +41,7 @@ def factorize(matrix: Matrix, pivots: Integers) -> bool:
     return True
 
 
-@kernel
+@inner_kernel
 def solve_factorized(right: Vector, factors: Matrix, pivots: Integers) -> None:
     """Replace right (n,) by the solution of the factorized system."""
     size = right.size
@@ -58,7 +58,7 @@ def solve_factorized(right: Vector, factors: Matrix, pivots: Integers) -> None:
         right[k] /= factors[k, k]
 
 
-@kernel
+@inner_kernel
 def solve_factorized_transposed(right: Vector, factors: Matrix, pivots: Integers) -> None:
     """Replace right (n,) by the solution of the transposed factorized system."""
     size = right.size
@@ -75,7 +75,7 @@ def solve_factorized_transposed(right: Vector, factors: Matrix, pivots: Integers
         right[pivots[k]] = swapped
 
 
-@kernel
+@inner_kernel
 def fill_delta_derivative(
     derivative: Matrix, probabilities: Matrix, products: int, weights: Vector, scratch: Vector
 ) -> None:
@@ -95,7 +95,7 @@ def fill_delta_derivative(
         derivative[j, j] += share
 
 
-@kernel
+@inner_kernel
 def solve_by_conjugate_gradients(
     solution: Vector, probabilities: Matrix, shares: Vector, weights: Vector, work: Matrix, agents: Vector
 ) -> bool:
@@ -138,7 +138,7 @@ def solve_by_conjugate_gradients(
     return False
 
 
-@kernel
+@inner_kernel
 def solve_delta_derivative(
     solution: Vector, shares: Vector, probabilities: Matrix, weights: Vector, positive: bool, bench: Bench
 ) -> bool:

@@ -7,11 +7,11 @@ Lambda_j = sum_i w_i A_ij s_ij and Gamma_jk = sum_i w_i A_ij s_ij s_ik; eta solv
 from __future__ import annotations
 
 from blpsim.arrays import Integers, Matrix, Vector
-from blpsim.kernels.compile import kernel
+from blpsim.kernels.compile import inner_kernel
 from blpsim.kernels.linear import factorize, solve_factorized
 
 
-@kernel
+@inner_kernel
 def fill_firm_block(
     gamma: Matrix,
     own: Vector,
@@ -43,7 +43,7 @@ def fill_firm_block(
                 gamma[k, j] = total
 
 
-@kernel
+@inner_kernel
 def solve_firm_markups(
     eta: Vector, factors: Matrix, pivots: Integers, gamma: Matrix, own: Vector, shares: Vector
 ) -> bool:

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from blpsim.arrays import Matrix, Moments, State, Vector
 from blpsim.kernels.choice import fill
-from blpsim.kernels.compile import kernel
+from blpsim.kernels.compile import inner_kernel
 from blpsim.kernels.elementary import log
 
 
-@kernel
+@inner_kernel
 def subtract_rows(values: Vector, rows: Matrix, factors: Vector) -> None:
     """Subtract factors (K,) times rows (K, N) from values (N,)."""
     for k in range(rows.shape[0]):
@@ -21,7 +21,7 @@ def subtract_rows(values: Vector, rows: Matrix, factors: Vector) -> None:
             values[n] -= factor * row[n]
 
 
-@kernel
+@inner_kernel
 def fill_averages(averages: Vector, rows: Matrix, values: Vector) -> None:
     """Fill averages (M,) with rows (M, N) times values (N,) over N."""
     number = values.size
@@ -33,7 +33,7 @@ def fill_averages(averages: Vector, rows: Matrix, values: Vector) -> None:
         averages[m] = total / number
 
 
-@kernel
+@inner_kernel
 def fill_costs(state: State, prices: Vector, moments: Moments) -> int:
     """Fill costs and omega with p - eta, clipped, and its transformation; return how many were clipped."""
     clipped = 0
@@ -48,7 +48,7 @@ def fill_costs(state: State, prices: Vector, moments: Moments) -> int:
     return clipped
 
 
-@kernel
+@inner_kernel
 def fill_residuals(state: State, moments: Moments, given_beta: Vector, given_gamma: Vector) -> float:
     """Fill xi, omega, concentrated coefficients and moments, and return the objective.
 
@@ -77,7 +77,7 @@ def fill_residuals(state: State, moments: Moments, given_beta: Vector, given_gam
     return moments.scale * objective
 
 
-@kernel
+@inner_kernel
 def multiply(product: Vector, matrix: Matrix, vector: Vector) -> None:
     """Fill product (R,) with matrix (R, C) times vector (C,)."""
     for r in range(product.size):
@@ -88,7 +88,7 @@ def multiply(product: Vector, matrix: Matrix, vector: Vector) -> None:
         product[r] = total
 
 
-@kernel
+@inner_kernel
 def fill_seed(seed: Vector, instruments: Matrix, weighted: Vector, scale: float) -> None:
     """Fill seed (N,) with 2 scale / N times weighted (M,) times instruments (M, N)."""
     fill(seed, 0.0)
@@ -99,7 +99,7 @@ def fill_seed(seed: Vector, instruments: Matrix, weighted: Vector, scale: float)
             seed[n] += factor * row[n]
 
 
-@kernel
+@inner_kernel
 def fill_seeds(state: State, moments: Moments) -> None:
     """Fill the derivatives of the objective with respect to xi and, through omega, to costs."""
     instruments = moments.demand_instruments.shape[0]
@@ -109,7 +109,7 @@ def fill_seeds(state: State, moments: Moments) -> None:
     fill_seed(state.supply_seed, moments.supply_instruments, state.weighted[instruments:], moments.scale)
 
 
-@kernel
+@inner_kernel
 def fill_given_gradient(gradient: Vector, rows: Matrix, seed: Vector) -> None:
     """Fill gradient (G,) with minus rows (G, N) times seed (N,), for coefficients that are in theta."""
     for k in range(rows.shape[0]):
@@ -120,7 +120,7 @@ def fill_given_gradient(gradient: Vector, rows: Matrix, seed: Vector) -> None:
         gradient[k] = total
 
 
-@kernel
+@inner_kernel
 def chain_through_costs(state: State, moments: Moments) -> None:
     """Turn the supply seed from a derivative with respect to omega into one with respect to costs."""
     lower, upper = moments.cost_bounds[0], moments.cost_bounds[1]
