@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from types import MappingProxyType
 from typing import NamedTuple, TypeVar
 
 from blpsim.errors import ConfigurationError
@@ -54,7 +53,7 @@ class Design:
     """Scenarios by name: a mapping, or pairs of a name and a scenario; ``bs.vary`` makes many."""
     estimators: Mapping[str, EstimatorProtocol]
     """Estimators by name: a mapping, or pairs of a name and an estimator."""
-    estimands: Mapping[str, Estimand] = MappingProxyType({})
+    estimands: Mapping[str, Estimand] = field(default_factory=dict)
     """Functions of an economy by name, recorded as further parameters."""
     source: Source | None = field(default=None, repr=False)
     """The file that the design was read from, or None when it was built in a session."""
@@ -79,9 +78,9 @@ class Design:
             for scenario in self.scenarios
             for name, estimator in self.estimators.items()
         }
-        object.__setattr__(self, "names", MappingProxyType(names))
+        object.__setattr__(self, "names", names)
         parameters = {name: self._recorded(name) for name in self.scenarios}
-        object.__setattr__(self, "parameters", MappingProxyType(parameters))
+        object.__setattr__(self, "parameters", parameters)
 
     def scenario(self, name: str) -> ScenarioProtocol:
         """Return a scenario, without the factors that ``bs.vary`` may have given it."""
@@ -168,7 +167,7 @@ def _by_name(kind: str, parts: Mapping[str, Part] | Iterable[tuple[str, Part]]) 
         named[name] = part
     if not named and kind != "estimands":
         raise ConfigurationError(f"Design.{kind}", {}, "at least one", "there would be nothing to run")
-    return MappingProxyType(named)
+    return named
 
 
 def _check_scenario(name: str, scenario: object) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from numpy.typing import NDArray
@@ -33,6 +33,12 @@ class Task:
     def replications(self) -> int:
         """How many replications it holds."""
         return self.stop - self.start
+
+    def parts(self) -> list[Task]:
+        """Return the task by replication; when it is a single one, by estimator."""
+        if self.replications > 1:
+            return [replace(self, start=number, stop=number + 1) for number in range(self.start, self.stop)]
+        return [replace(self, estimators=(name,)) for name in self.estimators]
 
 
 def never() -> bool:
