@@ -45,7 +45,7 @@ class Varied:
 
     def generate(self, streams: Streams) -> object:
         """Return the dataset of one replication."""
-        return self.scenario.generate(dataclasses.replace(streams, stream_key=self.stream_key))
+        return self.scenario.generate(streams if streams.stream_key else streams.keyed(self.stream_key))
 
 
 def vary(
@@ -73,7 +73,7 @@ def vary(
     for values in itertools.product(*factors.values()):
         point = dict(zip(factors, values, strict=True))
         labels = {path: _label(value) for path, value in point.items()}
-        varied = _at_point(scenario, point, common_random_numbers)
+        varied = _at_point(scenario, point)
         name = prefix + ", ".join(f"{path.rpartition('.')[2]}={label}" for path, label in labels.items())
         if name in made:
             raise ConfigurationError(
@@ -96,15 +96,10 @@ def replaced(target: object, path: str, value: object) -> object:
     return _Replacement(path=path, value=value, truth=names).of(target, _steps(path))
 
 
-def _at_point(scenario: ScenarioProtocol, point: Mapping[str, object], shared: bool) -> ScenarioProtocol:
-    key = scenario.stream_key
+def _at_point(scenario: ScenarioProtocol, point: Mapping[str, object]) -> ScenarioProtocol:
     for path, value in point.items():
         scenario = cast(ScenarioProtocol, replaced(scenario, path, value))
-    return cast(ScenarioProtocol, _with_stream_key(scenario, key)) if shared else scenario
-
-
-def _with_stream_key(scenario: object, key: str) -> object:
-    return _exchanged(scenario, "stream_key", key) if "stream_key" in _settable(scenario) else scenario
+    return scenario
 
 
 def _settable(target: object) -> list[str]:

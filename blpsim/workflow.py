@@ -1,0 +1,228 @@
+"""Running a study: find what is missing, carry it out, write each block as it arrives, publish."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from blpsim.errors import ConfigurationError
+from blpsim.kernels.compile import are_compiled
+from blpsim.run.executor import Executor
+from blpsim.run.inprocess import InProcess
+from blpsim.status import Status
+from blpsim.store.content import content_of
+from blpsim.store.folder import Store
+from blpsim.store.study import Study, open_study
+from blpsim.study.design import Design
+from blpsim.study.plan import Plan, gaps
+from blpsim.study.records import Block
+from blpsim.study.task import Task
+
+_QUEUED_PER_SLOT = 2
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Moment:
+    """How far a run has come; a unit is one estimator on one replication of one scenario."""
+
+    total: int
+    """Units that the design asks for."""
+    done: int
+    """Units that are on disk."""
+    computed: int
+    """Units that this run computed."""
+    failed: int
+    """Units of this run that gave no usable estimate."""
+    seconds: float
+    """Time since the run began."""
+    is_compiling: bool = False
+    """Whether the first task compiles the kernels, which happens once a machine."""
+
+    @property
+    def rate(self) -> float:
+        """Units a second."""
+        return self.computed / self.seconds if self.seconds > 0 else 0.0
+
+    @property
+    def remaining_seconds(self) -> float | None:
+        """How long the rest takes at this rate; None while there is none."""
+        return (self.total - self.done) / self.rate if self.rate else None
+
+
+Listener = Callable[[Moment], None]
+
+
+def run(
+    design: Design,
+    store: str | Path | None = None,
+    *,
+    workers: int | None = None,
+    replications: int | None = None,
+    block_size: int | None = None,
+    retry: Iterable[Status] = (),
+    listener: Listener | None = None,
+) -> Study:
+    """Return the study after computing what its store lacks.
+
+    store         its folder, ``results/NAME`` by default
+    workers       processes, one a processor by default; 0 computes in this process
+    replications  instead of the design's
+    block_size    replications of each block; by default what takes some seconds
+    retry         statuses of estimates that are computed again
+    listener      is told how far the run has come
+
+    Raises StoreError for a store that cannot be continued, ConfigurationError for options that cannot
+    be, and KeyboardInterrupt after a clean stop, with everything finished on disk and published.
+    """
+    if replications is not None:
+        design = dataclasses.replace(design, replications=replications)
+    workers = _workers(workers)
+    _at_least_one("block_size", block_size)
+    with _Interrupt() as interrupt, Store(store_of(design, store), content_of(design)) as opened:
+        session = _Run(design=design, store=opened, retry=frozenset(retry), listener=listener or _ignore)
+        session.carry_out(workers, block_size, interrupt.is_requested)
+        opened.publish()
+        if interrupt.is_requested():
+            raise KeyboardInterrupt
+    return open_study(opened.path)
+
+
+def store_of(design: Design, store: str | Path | None = None) -> Path:
+    """Return the folder of a design's store."""
+    return Path("results") / design.name if store is None else Path(store)
+
+
+class _Run:
+    def __init__(self, *, design: Design, store: Store, retry: frozenset[Status], listener: Listener) -> None:
+        self._design, self._store, self._listener = design, store, listener
+        # A block that repeats others counts instead of them only if it says that it is newer.
+        self._revision = store.journal.next_revision() if retry else 0
+        self._missing = list(self._gaps(retry))
+        self._total = design.replications * len(design.scenarios) * len(design.estimators)
+        self._before = self._total - sum(gap.replications * len(gap.estimators) for gap in self._missing)
+        self._computed, self._failed, self._began = 0, 0, time.monotonic()
+        self._is_compiling = bool(self._missing) and _needs_kernels(design) and not are_compiled()
+
+    def carry_out(self, workers: int, block_size: int | None, is_stopped: Callable[[], bool]) -> None:
+        """Compute what is missing, and write it."""
+        self._tell()
+        if not self._missing:
+            return
+        with _executor(self._design, workers, is_stopped) as executor:
+            plan = Plan(self._missing, executor.slots, block_size)
+            while not is_stopped():
+                self._submit(plan, executor)
+                if not executor.busy:
+                    break
+                for block in executor.completed():
+                    self._keep(block, plan)
+            while executor.busy:
+                for block in executor.completed():
+                    self._keep(block, plan)
+
+    def _submit(self, plan: Plan, executor: Executor) -> None:
+        room = 1 if self._is_compiling else _QUEUED_PER_SLOT * executor.slots
+        while executor.busy < room and (task := plan.next_task()) is not None:
+            executor.submit(task)
+
+    def _keep(self, block: Block, plan: Plan) -> None:
+        self._store.write(block, revision=self._revision)
+        plan.observe(block)
+        statuses = block.arrays["status"]
+        self._computed += statuses.size
+        self._failed += sum(Status(int(status)).is_failure for status in statuses.ravel())
+        self._is_compiling = False
+        self._tell()
+
+    def _gaps(self, retry: frozenset[Status]) -> Iterator[Task]:
+        estimators, replications = tuple(self._design.estimators), self._design.replications
+        fingerprint = self._design.fingerprint
+        for name in self._design.scenarios:
+            statuses = self._store.journal.done(name, estimators, replications).statuses
+            missing = np.isin(statuses, [int(Status.PENDING), *map(int, retry)])
+            whole = Task(design=fingerprint, scenario=name, estimators=estimators, start=0, stop=replications)
+            yield from gaps(whole, missing)
+
+    def _tell(self) -> None:
+        self._listener(
+            Moment(
+                total=self._total,
+                done=self._before + self._computed,
+                computed=self._computed,
+                failed=self._failed,
+                seconds=time.monotonic() - self._began,
+                is_compiling=self._is_compiling,
+            )
+        )
+
+
+class _Interrupt:
+    """Turns the first Ctrl-C (or SIGTERM) into a request to stop; the second one interrupts."""
+
+    def __init__(self) -> None:
+        self._requests = 0
+        self._before: dict[int, Any] = {}
+
+    def is_requested(self) -> bool:
+        """Return whether someone asked to stop."""
+        return self._requests > 0
+
+    def __enter__(self) -> _Interrupt:
+        if threading.current_thread() is threading.main_thread():
+            for number in (signal.SIGINT, signal.SIGTERM):
+                self._before[number] = signal.signal(number, self._request)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+
+    def _request(self, *_: object) -> None:
+        self._requests += 1
+        if self._requests > 1:
+            raise KeyboardInterrupt
+
+
+@contextmanager
+def _executor(design: Design, workers: int, is_stopped: Callable[[], bool]) -> Iterator[Executor]:
+    if workers == 0:
+        with InProcess(design, is_stopped) as inprocess:
+            yield inprocess
+        return
+    from blpsim.run.dask import DaskLocal
+
+    with DaskLocal(design, workers, is_stopped) as dask:
+        yield dask
+
+
+def _workers(workers: int | None) -> int:
+    if workers is None:
+        return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    if workers < 0:
+        raise ConfigurationError("workers", workers, "0 or more", "0 computes in this process")
+    return workers
+
+
+def _at_least_one(option: str, value: int | None) -> None:
+    if value is not None and value < 1:
+        raise ConfigurationError(option, value, "1 or more", "a block holds replications")
+
+
+def _needs_kernels(design: Design) -> bool:
+    parts = [*(design.scenario(name) for name in design.scenarios), *design.estimators.values()]
+    return any(type(part).__module__.startswith("blpsim.") for part in parts)
+
+
+def _ignore(moment: Moment) -> None:
+    """Tell nobody."""
+    del moment
