@@ -15,18 +15,20 @@ from typing import Any
 
 import numpy as np
 
-from blpsim.errors import ConfigurationError
+from blpsim.errors import ConfigurationError, StoreError
 from blpsim.kernels.compile import are_compiled
 from blpsim.run.executor import Executor
 from blpsim.run.inprocess import InProcess
+from blpsim.run.threads import one_thread
 from blpsim.status import Status
 from blpsim.store.content import content_of
 from blpsim.store.folder import Store
+from blpsim.store.journal import Journal
 from blpsim.store.study import Study, open_study
 from blpsim.study.design import Design
 from blpsim.study.plan import Plan, gaps
-from blpsim.study.records import Block
-from blpsim.study.task import Task
+from blpsim.study.records import FIELDS, TIMINGS, Block
+from blpsim.study.task import Task, run_task
 
 _QUEUED_PER_SLOT = 2
 
@@ -100,6 +102,100 @@ def run(
 def store_of(design: Design, store: str | Path | None = None) -> Path:
     """Return the folder of a design's store."""
     return Path("results") / design.name if store is None else Path(store)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Replay:
+    """One replication, run again."""
+
+    block: Block
+    """What it gave."""
+    differences: tuple[str, ...] | None
+    """The variables that differ from a store's, but for timings; None when no store was named."""
+
+    @property
+    def data_status(self) -> Status:
+        """How the drawing of the data ended."""
+        return Status(int(self.block.arrays["data_status"][0]))
+
+    @property
+    def statuses(self) -> tuple[Status, ...]:
+        """How each estimator ended."""
+        return tuple(Status(int(status)) for status in self.block.arrays["status"][:, 0])
+
+
+def replay(
+    design: Design,
+    scenario: str,
+    replication: int,
+    estimators: tuple[str, ...],
+    store: str | Path | None = None,
+) -> Replay:
+    """Return one replication, run again in this process; nothing is written.
+
+    store  a folder whose records are compared with what comes out
+
+    Raises ConfigurationError for names that the design does not have, StoreError for a store of other
+    content or code, or without the replication.
+    """
+    task = _single(design, scenario, replication, estimators)
+    with one_thread():
+        block = run_task(design, task)
+    if store is None:
+        return Replay(block=block, differences=None)
+    journal = Journal(Path(store) / "journal")
+    journal.refuse_other_content(content_of(design), Path(store))
+    for header in reversed(journal.headers(scenario)):
+        if header.start <= replication < header.stop and set(estimators) <= set(header.estimators):
+            return Replay(block=block, differences=tuple(_differences(block, journal.read(header))))
+    what = f"{scenario!r}, replication {replication}"
+    raise StoreError("STORE", str(store), f"a store with {what}", "it is compared with what is replayed")
+
+
+def replay_openly(design: Design, scenario: str, replication: int, estimators: tuple[str, ...]) -> None:
+    """Run one replication in this process and let whatever it raises through, for a debugger."""
+    _single(design, scenario, replication, estimators)
+    streams = design.streams(scenario, replication)
+    with one_thread():
+        dataset = design.scenario(scenario).generate(streams)
+        for name in estimators:
+            design.estimator(name).estimate(dataset, streams)
+
+
+def _single(design: Design, scenario: str, replication: int, estimators: tuple[str, ...]) -> Task:
+    design.scenario(scenario)
+    for name in estimators:
+        design.estimator(name)
+    return Task(
+        design=design.fingerprint,
+        scenario=scenario,
+        estimators=estimators,
+        start=replication,
+        stop=replication + 1,
+    )
+
+
+def _differences(block: Block, stored: Block) -> Iterator[str]:
+    """Yield the variables in which a block of one replication differs from the same in a larger block."""
+    rows = [stored.estimators.index(name) for name in block.estimators]
+    columns = [stored.parameters.index(name) for name in block.parameters if name in stored.parameters]
+    kept = [block.parameters.index(stored.parameters[column]) for column in columns]
+    at = block.start - stored.start
+    for name, field in FIELDS.items():
+        if name in TIMINGS:
+            continue
+        there, here = stored.arrays[name], block.arrays[name]
+        for axis, dim in enumerate(field.dims):
+            chosen = {
+                "estimator": rows,
+                "replication": [at],
+                "parameter": columns,
+                "start": range(block.starts),
+            }
+            there = there.take(chosen[dim], axis)
+            here = here.take(kept, axis) if dim == "parameter" else here
+        if not np.array_equal(there, here, equal_nan=True):
+            yield name
 
 
 class _Run:

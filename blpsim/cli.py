@@ -1,0 +1,275 @@
+"""The commands: those that take DESIGN run its code, those that take STORE read data only."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import click
+
+from blpsim.errors import BlpsimError, ConfigurationError
+
+if TYPE_CHECKING:
+    from rich.progress import Progress as Bar
+
+    from blpsim.status import Status
+    from blpsim.store.progress import Progress
+    from blpsim.workflow import Moment, Replay
+
+USER_ERROR: Final = 1
+TOO_MANY_FAILURES: Final = 3
+INTERRUPTED: Final = 130
+
+design_argument = click.argument("design", type=click.Path(path_type=Path))
+store_argument = click.argument("store", type=click.Path(path_type=Path))
+store_option = click.option(
+    "--store", type=click.Path(path_type=Path), help="The study's folder; results/NAME by default."
+)
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(package_name="blpsim")
+def commands() -> None:
+    """Run Monte Carlo studies of BLP demand estimation."""
+
+
+def main() -> None:
+    """Run a command and exit: 0 done, 1 a user's error, 2 usage, 3 too many failures, 130 interrupted."""
+    try:
+        commands.main(standalone_mode=False)
+    except click.exceptions.Exit as stop:
+        sys.exit(stop.exit_code)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except BlpsimError as error:
+        click.echo(f"error: {error}", err=True)
+        sys.exit(USER_ERROR)
+    except (KeyboardInterrupt, click.Abort):
+        click.echo("interrupted: what was finished is on disk; the same command goes on from there", err=True)
+        sys.exit(INTERRUPTED)
+
+
+@commands.command()
+@design_argument
+@store_option
+@click.option("--replications", type=click.IntRange(min=0), help="Instead of the design's.")
+@click.option("--workers", type=click.IntRange(min=0), help="Processes, one a processor by default; 0: none.")
+@click.option("--retry", multiple=True, metavar="STATUS", help="Compute again what has this status.")
+@click.option("--max-failure-rate", type=click.FloatRange(0, 1), help="Exit with 3 above it.")
+def run(
+    design: Path,
+    store: Path | None,
+    replications: int | None,
+    workers: int | None,
+    retry: tuple[str, ...],
+    max_failure_rate: float | None,
+) -> None:
+    """Compute what a study's store lacks, then publish it."""
+    statuses = [_status(name) for name in retry]
+    from blpsim import workflow
+    from blpsim.study.load import load_design
+
+    loaded = load_design(design)
+    with _shown(loaded.name) as listener:
+        study = workflow.run(
+            loaded, store, workers=workers, replications=replications, retry=statuses, listener=listener
+        )
+    click.echo(f"results: {study.path / 'results.zarr'}    table: blpsim summarize {study.path}", err=True)
+    _check_failures(study.path, max_failure_rate)
+
+
+@commands.command()
+@store_argument
+@click.option("--json", "as_json", is_flag=True, help="For programs.")
+def status(store: Path, as_json: bool) -> None:
+    """Show how far a study has come."""
+    from blpsim.store.progress import progress
+
+    found = progress(store)
+    click.echo(json.dumps(found.as_json(), indent=1) if as_json else _status_text(found))
+
+
+@commands.command()
+@store_argument
+@click.option(
+    "--format", "form", type=click.Choice(["text", "markdown", "csv"]), default="text", show_default=True
+)
+def summarize(store: Path, form: str) -> None:
+    """Print how each estimator did, every number with its Monte Carlo standard error."""
+    from blpsim.report import tables
+    from blpsim.store.study import open_study
+    from blpsim.summary.summarize import summarize as summary_of
+
+    writers: dict[str, Callable[[Any], str]] = {
+        "text": tables.text,
+        "markdown": tables.markdown,
+        "csv": tables.csv,
+    }
+    click.echo(writers[form](summary_of(open_study(store))).rstrip("\n"))
+
+
+@commands.command()
+@design_argument
+@click.option("--scenario", required=True, help="The scenario's name.")
+@click.option("--replication", required=True, type=click.IntRange(min=0), help="The replication's number.")
+@click.option("--estimator", help="The estimator's name; all of them by default.")
+@store_option
+@click.option("--pdb", "debug", is_flag=True, help="Stop in the debugger where an exception is raised.")
+def replay(
+    design: Path, scenario: str, replication: int, estimator: str | None, store: Path | None, debug: bool
+) -> None:
+    """Run one replication again, here, and show what it gives; nothing is written."""
+    from blpsim import workflow
+    from blpsim.study.load import load_design
+
+    loaded = load_design(design)
+    names = tuple(loaded.estimators) if estimator is None else (estimator,)
+    if debug:
+        _debugged(lambda: workflow.replay_openly(loaded, scenario, replication, names))
+    found = workflow.replay(loaded, scenario, replication, names, store)
+    click.echo("\n".join(_replay_lines(found)))
+
+
+@commands.command()
+@store_argument
+def publish(store: Path) -> None:
+    """Rebuild results.zarr and failures.jsonl from the journal."""
+    from blpsim.store.folder import Store
+
+    with Store(store) as opened:
+        opened.publish()
+    click.echo(f"results: {store / 'results.zarr'}")
+
+
+def _status(name: str) -> Status:
+    from blpsim.status import Status
+
+    try:
+        return Status[name.upper()]
+    except KeyError:
+        known = ", ".join(status.meaning for status in Status if status.is_failure)
+        raise ConfigurationError("--retry", name, f"one of {known}", "it is computed again") from None
+
+
+@contextmanager
+def _shown(name: str) -> Iterator[Callable[[Moment], None]]:
+    """Yield what shows a run's progress: a bar on a terminal, else a line at the start and one at the end."""
+    if not sys.stderr.isatty():
+        with _lines(name) as listener:
+            yield listener
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn
+
+    text = TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[figures]}")
+    with Progress(*text, console=Console(stderr=True)) as bar:
+        task = bar.add_task(name, figures="", total=None)
+
+        def listener(moment: Moment) -> None:
+            _announce_compiling(moment, bar)
+            bar.update(task, total=moment.total, completed=moment.done, figures=_figures(moment))
+
+        yield listener
+
+
+def _announce_compiling(moment: Moment, bar: Bar) -> None:
+    if moment.is_compiling and moment.computed == 0:
+        bar.console.print("compiling kernels (once)...")
+
+
+@contextmanager
+def _lines(name: str) -> Iterator[Callable[[Moment], None]]:
+    moments: list[Moment] = []
+
+    def listener(moment: Moment) -> None:
+        if not moments:
+            click.echo(f"{name}: {moment.done} of {moment.total} estimates are there", err=True)
+            if moment.is_compiling:
+                click.echo("compiling kernels (once)...", err=True)
+        moments[:] = [moment]
+
+    try:
+        yield listener
+    finally:
+        if moments:
+            click.echo(f"{name}: {_figures(moments[0])}", err=True)
+
+
+def _figures(moment: Moment) -> str:
+    parts = [f"{moment.done}/{moment.total}", f"{moment.rate:.3g}/s"]
+    if moment.done < moment.total and moment.remaining_seconds is not None:
+        parts.append(f"{_duration(moment.remaining_seconds)} left")
+    elif moment.done >= moment.total:
+        parts.append(f"in {_duration(moment.seconds)}")
+    return ", ".join([*parts, f"{moment.failed} failed"])
+
+
+def _duration(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02d}:{rest:02d}"
+
+
+def _status_text(found: Progress) -> str:
+    rate = "" if found.rate is None else f", {found.rate:.3g}/s"
+    left = "" if found.remaining_seconds is None else f", {_duration(found.remaining_seconds)} left"
+    runs = "not running" if found.holder is None else f"running: {found.holder}"
+    head = (
+        f"{found.name}: {found.done} done, {found.failed} failed, {found.pending} pending{rate}{left}; {runs}"
+    )
+    rows = [
+        f"  {scenario} | {estimator}: "
+        + ", ".join(f"{number} {status.meaning}" for status, number in counts.items() if number)
+        for scenario, row in found.counts.items()
+        for estimator, counts in row.items()
+    ]
+    corrupt = [f"  {found.corrupt} corrupt blocks count as pending"] if found.corrupt else []
+    return "\n".join([head, *rows, *corrupt])
+
+
+def _check_failures(store: Path, limit: float | None) -> None:
+    if limit is None:
+        return
+    from blpsim.store.progress import progress
+
+    found = progress(store)
+    rate = found.failed / found.done if found.done else 0.0
+    if rate > limit:
+        click.echo(f"failures: {found.failed} of {found.done} ({rate:.1%}), more than {limit:.1%}", err=True)
+        sys.exit(TOO_MANY_FAILURES)
+
+
+def _debugged(action: Callable[[], None]) -> None:
+    import pdb
+
+    try:
+        action()
+    except Exception as error:
+        pdb.post_mortem(error.__traceback__)
+        raise
+
+
+def _replay_lines(found: Replay) -> Iterator[str]:
+    block = found.block
+    data = block.arrays
+    yield f"{block.scenario}, replication {block.start}: data {found.data_status.meaning}"
+    for row, estimator in enumerate(block.estimators):
+        yield f"{estimator}: {found.statuses[row].meaning} in {data['seconds'][row, 0]:.3f} s"
+        for column, name in enumerate(block.parameters):
+            estimate, error = data["estimate"][row, 0, column], data["standard_error"][row, 0, column]
+            if estimate == estimate:
+                yield f"  {name} = {estimate:.10g} ({error:.4g}), truth {data['truth'][0, column]:.6g}"
+    for failure in block.failures:
+        yield (failure.traceback or f"{failure.estimator or 'data'}: {failure.status.meaning}").rstrip()
+    if found.differences is not None:
+        names = ", ".join(found.differences)
+        yield f"differs from the store in {names}" if names else "equal to the store, bit for bit"
+
+
+if __name__ == "__main__":
+    main()
