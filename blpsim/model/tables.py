@@ -93,7 +93,7 @@ def take_numbers(columns: Mapping[str, NDArray[Any]], name: str, field: str) -> 
         got = "two dimensions" if f"{name}0" in columns else "no such column"
         raise DataError(f"{field}['{name}']", got, "one column", f"there are {', '.join(sorted(columns))}")
     try:
-        values = np.ascontiguousarray(columns[name], np.float64)
+        values = np.array(columns[name], np.float64)
     except (TypeError, ValueError) as error:
         why = "it holds what is not a number"
         raise DataError(f"{field}['{name}']", columns[name].dtype, "numbers", why) from error

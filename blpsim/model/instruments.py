@@ -1,0 +1,172 @@
+"""Instruments made of exogenous characteristics, as in Table 2 of Conlon and Gortmaker (2020).
+
+All but BLP contain Own's. Sums over products distinguish others of the same firm from those of rivals.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import NamedTuple, Protocol
+
+import numpy as np
+
+from blpsim.arrays import Booleans, Integers, Matrix, Vector
+from blpsim.kernels.characteristics import fill_close_products, fill_spreads, fill_squares, fill_sums
+from blpsim.model.characteristics import InstrumentSource
+
+
+class Excluded(NamedTuple):
+    """Instruments that are excluded from the equations; exogenous columns of X1 and X3 join them later."""
+
+    demand: Matrix
+    """(N, MD)."""
+    supply: Matrix
+    """(N, MS), MS = 0 without X3."""
+
+
+class Instruments(Protocol):
+    """Anything that makes excluded instruments."""
+
+    def build(self, source: InstrumentSource) -> Excluded:
+        """Return the excluded instruments of demand, (N, MD), and of supply, (N, MS)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Own:
+    """The product's own characteristics, their squares and their products."""
+
+    def build(self, source: InstrumentSource) -> Excluded:
+        """Return the instruments, (N, MD) and (N, MS)."""
+        return _excluded(source, _own_rows(source))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sums:
+    """Own, numbers of other products, and sums of their nonlinear characteristics."""
+
+    def build(self, source: InstrumentSource) -> Excluded:
+        """Return the instruments, (N, MD) and (N, MS)."""
+        own = _own_rows(source)
+        return _excluded(source, own, *_sums(source, _with_counts(_nonlinear(source, own))))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Local:
+    """Own, and numbers of other products within a standard deviation of each nonlinear characteristic."""
+
+    def build(self, source: InstrumentSource) -> Excluded:
+        """Return the instruments, (N, MD) and (N, MS)."""
+        own_rows = _own_rows(source)
+        x = _nonlinear(source, own_rows)
+        own, rival, spreads = np.empty_like(x), np.empty_like(x), np.empty(len(x))
+        fill_spreads(spreads, x, source.products)
+        fill_close_products(own, rival, x, spreads, _owners(source), source.products)
+        return _excluded(source, own_rows, own, rival)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Quadratic:
+    """Own, and sums of squared differences to other products in each nonlinear characteristic."""
+
+    def build(self, source: InstrumentSource) -> Excluded:
+        """Return the instruments, (N, MD) and (N, MS)."""
+        own_rows = _own_rows(source)
+        x = _nonlinear(source, own_rows)
+        own, rival = np.empty_like(x), np.empty_like(x)
+        fill_squares(own, rival, x, _owners(source), source.products)
+        return _excluded(source, own_rows, own, rival)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BLP:
+    """Numbers of other products and sums of each equation's exogenous characteristics.
+
+    The other equation's characteristics, that shift costs but not demand or the reverse, are added.
+    """
+
+    def build(self, source: InstrumentSource) -> Excluded:
+        """Return the instruments, (N, MD) and (N, MS)."""
+        sides = []
+        for names in (source.demand_names, source.supply_names):
+            inside = np.array([name in names for name in source.names], np.bool_)
+            x = source.characteristics
+            rows = (x[~inside], *_sums(source, _with_counts(x[inside])))
+            sides.append(np.concatenate(rows) if names else np.empty((0, x.shape[1])))
+        return Excluded(_columns(sides[0]), _columns(sides[1]))
+
+
+def _own_rows(source: InstrumentSource) -> Matrix:
+    x, (left, right, _) = source.characteristics, _pairs(source.names)
+    return np.concatenate((x, x[left] * x[right]))
+
+
+class _Pairs(NamedTuple):
+    left: Integers
+    right: Integers
+    names: tuple[str, ...]
+
+
+@lru_cache(maxsize=64)
+def _pairs(names: tuple[str, ...]) -> _Pairs:
+    left, right = np.triu_indices(len(names))
+    pairs = [(names[i], names[j]) for i, j in zip(left, right, strict=True)]
+    labels = [f"{a}**2" if a == b else "*".join(sorted((a, b))) for a, b in pairs]
+    return _Pairs(left, right, tuple(labels))
+
+
+def _excluded(source: InstrumentSource, own: Matrix, *others: Matrix) -> Excluded:
+    names = (*source.names, *_pairs(source.names).names)
+    kept = _distinct(source, own)
+    demand = kept & _is_new(names, source.demand_names)
+    demand_columns = _columns(np.concatenate((own[demand], *others)))
+    if not source.supply_names:
+        return Excluded(demand_columns, np.empty((own.shape[1], 0)))
+    supply = kept & _is_new(names, source.supply_names)
+    return Excluded(demand_columns, _columns(np.concatenate((own[supply], *others))))
+
+
+@lru_cache(maxsize=128)
+def _is_new(names: tuple[str, ...], included: frozenset[str]) -> Booleans:
+    return np.array([name not in included for name in names], np.bool_)
+
+
+def _distinct(source: InstrumentSource, own: Matrix) -> Booleans:
+    number, (left, right, _) = len(source.names), _pairs(source.names)
+    squares = number + np.flatnonzero(left == right)
+    distinct = np.ones(len(own), np.bool_)
+    # A dummy variable is its own square.
+    distinct[squares] = (own[squares] != own[:number]).any(axis=1)
+    return distinct
+
+
+def _nonlinear(source: InstrumentSource, own: Matrix) -> Matrix:
+    if source.prices is None:
+        return source.nonlinear
+    expected = source.expected_prices
+    if expected is None:
+        expected = _projection(source.prices, np.concatenate((np.ones((1, own.shape[1])), own)))
+    return np.concatenate((source.nonlinear, expected[None, :]))
+
+
+def _projection(prices: Vector, rows: Matrix) -> Vector:
+    coefficients = np.linalg.lstsq(rows.T, prices)[0]
+    return coefficients @ rows
+
+
+def _with_counts(x: Matrix) -> Matrix:
+    return np.concatenate((np.ones((1, x.shape[1])), x))
+
+
+def _sums(source: InstrumentSource, x: Matrix) -> tuple[Matrix, Matrix]:
+    own, rival = np.empty_like(x), np.empty_like(x)
+    fill_sums(own, rival, x, source.firms, source.firm_products)
+    return own, rival
+
+
+def _owners(source: InstrumentSource) -> Integers:
+    return np.repeat(np.arange(source.firm_products.size - 1), np.diff(source.firm_products))
+
+
+def _columns(rows: Matrix) -> Matrix:
+    return np.ascontiguousarray(rows.T)
