@@ -1,1 +1,121 @@
-"""Monte Carlo studies of BLP demand estimation."""
+"""Monte Carlo studies of BLP demand estimation.
+
+Names are loaded when they are first used, so that a command that only reads a store starts at once.
+"""
+
+import sys
+from importlib import import_module
+from types import ModuleType
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from blpsim.economy.dataset import Dataset as Dataset
+    from blpsim.economy.economy import Economy as Economy
+    from blpsim.errors import BlpsimError as BlpsimError
+    from blpsim.errors import BlpsimWarning as BlpsimWarning
+    from blpsim.errors import ConfigurationError as ConfigurationError
+    from blpsim.errors import DataError as DataError
+    from blpsim.errors import FormulaError as FormulaError
+    from blpsim.errors import ParameterError as ParameterError
+    from blpsim.errors import StoreError as StoreError
+    from blpsim.estimate.gmm import GMM as GMM
+    from blpsim.estimate.gmm import Inversion as Inversion
+    from blpsim.estimate.optimizer import Optimizer as Optimizer
+    from blpsim.model import instruments as instruments
+    from blpsim.model.conduct import Conduct as Conduct
+    from blpsim.model.integration import Integration as Integration
+    from blpsim.model.model import Model as Model
+    from blpsim.model.parameters import Parameters as Parameters
+    from blpsim.simulate.distributions import Bernoulli as Bernoulli
+    from blpsim.simulate.distributions import Choice as Choice
+    from blpsim.simulate.distributions import Constant as Constant
+    from blpsim.simulate.distributions import Exponential as Exponential
+    from blpsim.simulate.distributions import Lognormal as Lognormal
+    from blpsim.simulate.distributions import Normal as Normal
+    from blpsim.simulate.distributions import OneOf as OneOf
+    from blpsim.simulate.distributions import PerMarket as PerMarket
+    from blpsim.simulate.distributions import Uniform as Uniform
+    from blpsim.simulate.markets import Errors as Errors
+    from blpsim.simulate.markets import Markets as Markets
+    from blpsim.simulate.scenario import Scenario as Scenario
+    from blpsim.status import Status as Status
+    from blpsim.store.study import Study as Study
+    from blpsim.store.study import open_study as open_study
+    from blpsim.streams import Streams as Streams
+    from blpsim.study.design import Design as Design
+    from blpsim.study.load import load_design as load_design
+    from blpsim.study.vary import vary as vary
+    from blpsim.summary.summarize import summarize as summarize
+    from blpsim.workflow import run as run
+
+_NAMES = {
+    "economy.dataset": ("Dataset",),
+    "economy.economy": ("Economy",),
+    "errors": (
+        "BlpsimError",
+        "BlpsimWarning",
+        "ConfigurationError",
+        "DataError",
+        "FormulaError",
+        "ParameterError",
+        "StoreError",
+    ),
+    "estimate.gmm": ("GMM", "Inversion"),
+    "estimate.optimizer": ("Optimizer",),
+    "model.conduct": ("Conduct",),
+    "model.integration": ("Integration",),
+    "model.model": ("Model",),
+    "model.parameters": ("Parameters",),
+    "simulate.distributions": (
+        "Bernoulli",
+        "Choice",
+        "Constant",
+        "Exponential",
+        "Lognormal",
+        "Normal",
+        "OneOf",
+        "PerMarket",
+        "Uniform",
+    ),
+    "simulate.markets": ("Errors", "Markets"),
+    "simulate.scenario": ("Scenario",),
+    "status": ("Status",),
+    "store.study": ("Study", "open_study"),
+    "streams": ("Streams",),
+    "study.design": ("Design",),
+    "study.load": ("load_design",),
+    "study.vary": ("vary",),
+    "summary.summarize": ("summarize",),
+    "workflow": ("run",),
+}
+_HOMES = {name: f"{__name__}.{module}" for module, names in _NAMES.items() for name in names}
+
+__all__ = sorted([*_HOMES, "instruments"])
+
+
+def __getattr__(name: str) -> object:
+    """Return a public name, loaded from the module that defines it."""
+    if name == "instruments":
+        return import_module(f"{__name__}.model.instruments")
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value: object = getattr(import_module(_HOMES[name]), name)
+    globals()[name] = value
+    return value
+
+
+class _Root(ModuleType):
+    """Keeps a part of the package, once it is imported, from taking the place of the function ``run``."""
+
+    def __setattr__(self, name: str, value: object) -> None:
+        """Set an attribute, unless a public name would become a part."""
+        if name not in _HOMES or not isinstance(value, ModuleType):
+            super().__setattr__(name, value)
+
+
+sys.modules[__name__].__class__ = _Root
+
+
+def __dir__() -> list[str]:
+    """Return the public names."""
+    return __all__
