@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import re
 import warnings
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from blpsim.arrays import Integers, Vector
+from blpsim.arrays import Integers, Matrix, Vector
 from blpsim.errors import BlpsimWarning, DataError
 from blpsim.model.integration import Integration
 from blpsim.model.model import Model
@@ -50,12 +49,37 @@ def read_agents(
     if data is None:
         return _integrated(integration, products, model, generator)
     columns = read_table(data, _AGENTS)
-    columns, offsets = _by_market(columns, names)
-    if integration is not None:
-        columns, offsets = _with_nodes(columns, offsets, integration, products, model, generator)
-    agents = _agents(columns, offsets, model, names)
+    offsets, rows = _by_market(columns, names)
+    dimensions = _dimensions(products, model)
+    demographics = model.bind_demographics(columns)
+    check_columns(demographics, columns, "Model.demographics")
+    if integration is None:
+        nodes, weights = _nodes(columns, dimensions)
+        nodes, weights = nodes[:, rows], weights[rows]
+    else:
+        nodes, weights, built = integration.build(dimensions, products.markets, generator)
+        if demographics.names:
+            rows = _first_rows(rows, offsets, built, names)
+        offsets = built
+    agents = Agents(
+        market_offsets=offsets,
+        nodes=np.ascontiguousarray(nodes),
+        demographics=np.ascontiguousarray(demographics.values(columns).T[:, rows]),
+        weights=weights,
+        demographic_names=demographics.names,
+        market_ids=names,
+    )
     warn_of_weights(agents)
     return agents
+
+
+def _nodes(columns: dict[str, NDArray[Any]], dimensions: int) -> tuple[Matrix, Vector]:
+    if "nodes" in columns:
+        columns["nodes0"] = columns.pop("nodes")
+    take_numbers(columns, "nodes0", _AGENTS)
+    present = numbered(columns, "nodes")[:dimensions]
+    nodes = np.array([take_numbers(columns, name, _AGENTS) for name in present])
+    return nodes, take_numbers(columns, "weights", _AGENTS)
 
 
 def _representative(data: object, products: Products) -> Agents:
@@ -94,9 +118,7 @@ def _integrated(
     )
 
 
-def _by_market(
-    columns: dict[str, NDArray[Any]], names: NDArray[Any]
-) -> tuple[dict[str, NDArray[Any]], Integers]:
+def _by_market(columns: dict[str, NDArray[Any]], names: NDArray[Any]) -> tuple[Integers, Integers]:
     ids = take_ids(columns, "market_ids", _AGENTS)
     positions = {name: market for market, name in enumerate(names.tolist())}
     codes = np.array([positions.get(name, -1) for name in ids.tolist()], np.int64)
@@ -109,49 +131,18 @@ def _by_market(
         market = names[np.argmax(np.diff(offsets) == 0)]
         why = f"market {market} has products but no agents"
         raise DataError("agents['market_ids']", f"no {market}", "agents in every market", why)
-    order = np.argsort(codes, kind="stable")
-    return {name: column[order] for name, column in columns.items()}, offsets
+    return offsets, np.argsort(codes, kind="stable")
 
 
-def _with_nodes(
-    columns: dict[str, NDArray[Any]],
-    offsets: Integers,
-    integration: Integration,
-    products: Products,
-    model: Model,
-    generator: np.random.Generator | None,
-) -> tuple[dict[str, NDArray[Any]], Integers]:
-    rule = integration.build(_dimensions(products, model), products.markets, generator)
-    wanted, found = np.diff(rule.offsets), np.diff(offsets)
+def _first_rows(rows: Integers, offsets: Integers, built: Integers, names: NDArray[Any]) -> Integers:
+    wanted, found = np.diff(built), np.diff(offsets)
     if (wanted > found).any():
         market = int(np.argmax(wanted > found))
-        name = products.columns["market_ids"][products.market_offsets[market]]
         expected = f"at least {wanted[market]} rows, one a node"
-        got = f"{found[market]} rows in market {name}"
+        got = f"{found[market]} rows in market {names[market]}"
         raise DataError(_AGENTS, got, expected, "each node takes the demographics of one row")
-    rows = np.repeat(offsets[:-1] - rule.offsets[:-1], wanted) + np.arange(rule.offsets[-1])
-    nodes = {f"nodes{row}": values for row, values in enumerate(rule.nodes)}
-    kept = {name: column[rows] for name, column in columns.items() if not re.fullmatch(r"nodes\d+", name)}
-    return {**kept, **nodes, "weights": rule.weights}, rule.offsets
-
-
-def _agents(
-    columns: dict[str, NDArray[Any]], offsets: Integers, model: Model, names: NDArray[Any]
-) -> Agents:
-    if "nodes" in columns:
-        columns["nodes0"] = columns.pop("nodes")
-    take_numbers(columns, "nodes0", _AGENTS)
-    nodes = [take_numbers(columns, name, _AGENTS) for name in numbered(columns, "nodes")]
-    demographics = model.bind_demographics(columns)
-    check_columns(demographics, columns, "Model.demographics")
-    return Agents(
-        market_offsets=offsets,
-        nodes=np.ascontiguousarray(nodes),
-        demographics=np.ascontiguousarray(demographics.values(columns).T),
-        weights=take_numbers(columns, "weights", _AGENTS),
-        demographic_names=demographics.names,
-        market_ids=names,
-    )
+    first: Integers = rows[np.repeat(offsets[:-1] - built[:-1], wanted) + np.arange(built[-1])]
+    return first
 
 
 def warn_of_weights(agents: Agents) -> None:

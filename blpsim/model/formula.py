@@ -15,11 +15,9 @@ from numpy.typing import NDArray
 
 from blpsim.errors import FormulaError
 from blpsim.model.coding import choose_codings
-from blpsim.model.columns import PRICES, Column, Columns, Indicator, make_columns
+from blpsim.model.columns import Column, Columns, Indicator, make_columns
 from blpsim.model.expressions import Data, Expression, parse_expression, symbol
 from blpsim.model.terms import INTERCEPT, Term, parse_terms
-
-__all__ = ["PRICES", "Column", "Columns", "Factor", "Formula", "Indicator", "compile_formula", "make_columns"]
 
 
 class Factor(NamedTuple):
@@ -52,15 +50,14 @@ class Formula:
     """Whether fixed effects absorb the intercept."""
     terms: tuple[tuple[Factor, ...], ...]
     """The factors of each term, in the order written."""
+    variables: frozenset[str]
+    """The names of the data that the formula needs."""
+    marked: frozenset[str]
+    """Those that are categorical whatever their type."""
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Return what pickle needs: the source, which is read again."""
         return compile_formula, (self.source, self.field, self.absorbed)
-
-    @property
-    def variables(self) -> frozenset[str]:
-        """The names of the data that the formula needs."""
-        return frozenset(name for term in self.terms for factor in term for name in factor.variables)
 
     def bind(self, data: Data) -> Columns:
         """Return the formula's columns, with the levels that categorical variables have in the data.
@@ -73,10 +70,9 @@ class Formula:
             When a column does not exist, or arithmetic is asked of one that is not numeric.
         """
         categorical = frozenset(name for name in self.variables if not self._is_numeric(name, data))
-        marked = {f.expression.name for term in self.terms for f in term if f.is_categorical}
-        if not categorical and not marked:
-            return _bound(self, categorical)
-        levels = {name: _levels(data[name]) for name in sorted(categorical | marked)}
+        if not categorical and not self.marked:
+            return _bound(self)
+        levels = {name: _levels(data[name]) for name in sorted(categorical | self.marked)}
         return make_columns(tuple(self._columns(categorical, levels)))
 
     def _is_numeric(self, name: str, data: Data) -> bool:
@@ -113,8 +109,8 @@ class Formula:
 
 
 @cache
-def _bound(formula: Formula, categorical: frozenset[str]) -> Columns:
-    return make_columns(tuple(formula._columns(categorical, {})))
+def _bound(formula: Formula) -> Columns:
+    return make_columns(tuple(formula._columns(frozenset(), {})))
 
 
 def _levels(values: NDArray[Any]) -> list[Any]:
@@ -144,7 +140,15 @@ def compile_formula(source: str, field: str, absorbed: bool = False) -> Formula:
     for term in factors:
         if term and not any(factor.expression.free_symbols for factor in term):
             raise FormulaError(field, source, "columns that vary", f"'{term[0].text}' is a second constant")
-    return Formula(source=source, field=field, absorbed=absorbed, terms=factors)
+    every = [factor for term in factors for factor in term]
+    return Formula(
+        source=source,
+        field=field,
+        absorbed=absorbed,
+        terms=factors,
+        variables=frozenset(name for factor in every for name in factor.variables),
+        marked=frozenset(factor.expression.name for factor in every if factor.is_categorical),
+    )
 
 
 def _factors(term: Term, source: str, field: str) -> tuple[Factor, ...]:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from blpsim.arrays import Vector
 from blpsim.errors import DataError
 from blpsim.model.columns import PRICES
 from blpsim.model.model import SHARES, Model
@@ -45,9 +46,10 @@ def read_products(data: Table | Products, model: Model) -> Products:
         columns[name] = take_numbers(columns, name, _PRODUCTS)
     _check_instruments(columns)
     _check_clusters(columns)
+    _check_shares(columns[SHARES])
+    _check_formulas(columns, model)
     products = _sorted(columns, needs_firms=model.supply is not None)
-    _check_shares(products)
-    _check_formulas(products, model)
+    _check_outside_shares(products)
     return products
 
 
@@ -74,16 +76,17 @@ def _sorted(columns: Mapping[str, NDArray[Any]], *, needs_firms: bool) -> Produc
     )
 
 
-def _check_shares(products: Products) -> None:
-    shares, ids = products.shares, products.columns["market_ids"]
+def _check_shares(shares: Vector) -> None:
     if (bad := np.flatnonzero((shares <= 0) | (shares >= 1))).size:
-        row = int(bad[0])
-        user = row if products.order is None else int(products.order[row])
+        got = f"{shares[bad[0]]} in row {bad[0]}"
         why = "its log and the outside share's must be finite"
-        raise DataError("products['shares']", f"{shares[row]} in row {user}", "strictly between 0 and 1", why)
-    totals = np.add.reduceat(shares, products.market_offsets[:-1])
+        raise DataError("products['shares']", got, "strictly between 0 and 1", why)
+
+
+def _check_outside_shares(products: Products) -> None:
+    totals = np.add.reduceat(products.shares, products.market_offsets[:-1])
     if (full := np.flatnonzero(totals >= 1)).size:
-        market = ids[products.market_offsets[full[0]]]
+        market = products.columns["market_ids"][products.market_offsets[full[0]]]
         got = f"a sum of {totals[full[0]]} in market {market}"
         raise DataError("products['shares']", got, "a sum below 1", "the outside good needs a share")
 
@@ -111,7 +114,7 @@ def _check_clusters(columns: Mapping[str, NDArray[Any]]) -> None:
         raise DataError("products['clustering_ids']", f"{ids[0]} only", "two clusters or more", why)
 
 
-def _check_formulas(products: Products, model: Model) -> None:
-    columns = model.bind(products.columns)
+def _check_formulas(data: Mapping[str, NDArray[Any]], model: Model) -> None:
+    columns = model.bind(data)
     for part, field in ((columns.x1, "linear"), (columns.x2, "nonlinear"), (columns.x3, "supply")):
-        check_columns(part, products.columns, f"Model.{field}", products.order)
+        check_columns(part, data, f"Model.{field}")

@@ -41,16 +41,24 @@ def read_table(data: Table, field: str) -> dict[str, NDArray[Any]]:
 
 def _arrays(data: Table, field: str) -> Iterator[tuple[str, NDArray[Any]]]:
     if isinstance(data, pd.DataFrame):
-        return ((str(name), data[name].to_numpy()) for name in data.columns)
+        return ((str(name), _plain(data[name].to_numpy())) for name in data.columns)
     if isinstance(data, xr.Dataset):
         names = [name for name in data.variables if name not in data.dims]
         return ((str(name), np.asarray(data[name].values)) for name in names if data[name].ndim)
     if isinstance(data, np.ndarray) and data.dtype.names:
         return ((name, np.asarray(data[name])) for name in data.dtype.names if data[name].size)
     if isinstance(data, Mapping):
-        return ((str(name), np.asarray(values)) for name, values in data.items())
+        return ((str(name), _plain(np.asarray(values))) for name, values in data.items())
     expected = "a data frame, a dict of arrays, an xarray dataset or a record array"
     raise DataError(field, type(data).__name__, expected, "columns are found by their names")
+
+
+def _plain(values: NDArray[Any]) -> NDArray[Any]:
+    # Numbers that arrive as Python objects would pass for categories.
+    if values.dtype.kind == "O" and all(isinstance(value, float | int) for value in values[:1].flat):
+        numbers = np.array([np.nan if value is pd.NA else value for value in values.flat])
+        return numbers.reshape(values.shape) if numbers.dtype.kind in "iuf" else values
+    return values
 
 
 def _check_lengths(columns: dict[str, NDArray[Any]], field: str) -> None:
@@ -137,19 +145,19 @@ def market_offsets(codes: Integers, markets: int) -> Integers:
     return np.concatenate(([0], np.cumsum(np.bincount(codes, minlength=markets))))
 
 
-def check_columns(columns: Columns, data: Data, field: str, order: Integers | None = None) -> None:
-    """Refuse data at which a formula's columns have NaN or infinite values.
-
-    order  the user's row of each row, for the message
+def check_columns(columns: Columns, data: Data, field: str) -> None:
+    """Refuse data at which a formula's columns have NaN or infinite values, or categories are missing.
 
     Raises
     ------
     DataError
-        Naming the column and the user's first row that has one.
+        Naming the column and the first row that has one.
     """
+    for name in sorted({indicator.variable for column in columns.columns for indicator in column.indicators}):
+        take_ids(data, name, field)
     with np.errstate(all="ignore"):
         matrix = columns.values(data)
     if np.isfinite(matrix).all():
         return
     for name, column in zip(columns.names, matrix.T, strict=True):
-        check_finite(column if order is None else column[np.argsort(order)], f"{field}[{name}]")
+        check_finite(column, f"{field}[{name}]")
