@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
 
@@ -17,7 +17,7 @@ from blpsim.model.formula import Formula, compile_formula
 
 
 @cache
-def compile_absorption(source: str, field: str) -> Formula:
+def compile_absorption(source: str, where: str) -> Formula:
     """Return the formula of fixed effects, as ``"C(a) + C(b):C(c)"``, whose intercept means nothing.
 
     Raises
@@ -25,11 +25,11 @@ def compile_absorption(source: str, field: str) -> Formula:
     FormulaError
         When a term is not made of categorical variables.
     """
-    formula = compile_formula(source, field, absorbed=True)
+    formula = compile_formula(source, where, absorbed=True)
     for factor in (factor for term in formula.terms for factor in term):
         if not (factor.is_categorical or factor.is_variable):
             why = f"'{factor.text}' is not categorical, so it has no fixed effects"
-            raise FormulaError(field, source, "terms such as C(product_ids)", why)
+            raise FormulaError(where, source, "terms such as C(product_ids)", why)
     return formula
 
 
@@ -72,8 +72,12 @@ class Absorber:
 
     groups: Integers
     """(N, G) group of each product in each dimension."""
-    counts: Integers
+    counts: Integers = field(init=False, repr=False)
     """Sizes of the groups of the first dimension."""
+
+    def __post_init__(self) -> None:
+        """Count the groups."""
+        object.__setattr__(self, "counts", np.bincount(self.groups[:, 0]))
 
     def residualize(self, matrix: Matrix) -> Matrix:
         """Return the columns, (N, K) or (N,), less their projection on the fixed effects.
@@ -107,5 +111,4 @@ def make_absorber(formula: Formula, data: Data) -> Absorber:
     DataError
         When a variable has missing values.
     """
-    groups = fixed_effects(formula, data)
-    return Absorber(groups=groups, counts=np.bincount(groups[:, 0]))
+    return Absorber(groups=fixed_effects(formula, data))
