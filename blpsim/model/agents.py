@@ -92,7 +92,7 @@ def _representative(data: object, products: Products) -> Agents:
 
 
 def _dimensions(products: Products, model: Model) -> int:
-    return len(model.bind(products.columns).x2.names)
+    return len(model.bind(products.columns, ()).x2.names)
 
 
 def _integrated(

@@ -75,6 +75,20 @@ class Formula:
         levels = {name: _levels(data[name]) for name in sorted(categorical | self.marked)}
         return make_columns(tuple(self._columns(categorical, levels)))
 
+    @property
+    def numeric_names(self) -> tuple[str, ...]:
+        """The labels of the columns when no variable is categorical.
+
+        Raises
+        ------
+        FormulaError
+            When one is marked by ``C()``, so that labels depend on data.
+        """
+        if self.marked:
+            why = f"the levels of '{min(self.marked)}' are known only from data"
+            raise FormulaError(self.field, self.source, "numeric variables", why)
+        return _bound(self).names
+
     def _is_numeric(self, name: str, data: Data) -> bool:
         if name not in data:
             expected = f"columns among {', '.join(sorted(data))}"

@@ -32,12 +32,13 @@ class ModelColumns(NamedTuple):
     x1: Columns
     x2: Columns
     x3: Columns
-    demographics: Columns
+    demographics: tuple[str, ...]
+    """Labels of the agents' demographics, whose data are not the products'."""
 
     @property
     def names(self) -> ModelNames:
         """The labels of all columns."""
-        return ModelNames(self.x1.names, self.x2.names, self.x3.names, self.demographics.names)
+        return ModelNames(self.x1.names, self.x2.names, self.x3.names, self.demographics)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,10 +109,10 @@ class Model:
         source = self.absorb_supply
         return None if source is None else compile_absorption(source, "Model.absorb_supply")
 
-    def bind(self, products: Data, demographics: Columns | None = None) -> ModelColumns:
+    def bind(self, products: Data, demographics: Columns | tuple[str, ...] | None = None) -> ModelColumns:
         """Return the model's columns, with the levels that categorical variables have in the products' data.
 
-        demographics  columns of the agents' data, from ``bind_demographics``
+        demographics  the agents', or their labels; needed only when some are categorical
 
         Raises
         ------
@@ -122,8 +123,14 @@ class Model:
             self.linear_formula.bind(products),
             _bound(self.nonlinear_formula, products),
             _bound(self.supply_formula, products),
-            demographics or NO_COLUMNS,
+            self._demographic_names(demographics),
         )
+
+    def _demographic_names(self, demographics: Columns | tuple[str, ...] | None) -> tuple[str, ...]:
+        if isinstance(demographics, Columns):
+            return demographics.names
+        formula = self.demographics_formula
+        return formula.numeric_names if demographics is None and formula is not None else demographics or ()
 
     def bind_demographics(self, agents: Data) -> Columns:
         """Return the columns of demographics, none when the model has none."""

@@ -115,6 +115,6 @@ def _check_clusters(columns: Mapping[str, NDArray[Any]]) -> None:
 
 
 def _check_formulas(data: Mapping[str, NDArray[Any]], model: Model) -> None:
-    columns = model.bind(data)
+    columns = model.bind(data, ())
     for part, field in ((columns.x1, "linear"), (columns.x2, "nonlinear"), (columns.x3, "supply")):
         check_columns(part, data, f"Model.{field}")

@@ -179,3 +179,14 @@ def test_random_coefficients_need_agents_or_integration(products):
         read_agents(None, None, products, PLAIN)
     with pytest.raises(DataError, match=r"^agents = None: expected a table with demographics; "):
         read_agents(None, PRODUCT, products, MODEL)
+
+
+def test_categorical_demographics_become_indicators(products):
+    model = Model(linear="1 + prices", nonlinear="1 + prices", demographics="0 + region")
+    read = read_products(products.frame(), model)
+    agents = read_agents(table(region=np.array([*"nssns"])), None, read, model)
+    assert agents.demographic_names == ("region['n']", "region['s']")
+    assert agents.demographics.tolist() == [[0, 1, 1, 0, 0], [1, 0, 0, 1, 1]]
+    marked = Model(linear="1 + prices", nonlinear="1 + prices", demographics="0 + C(region)")
+    assert read_products(products.frame(), marked).number == 3
+    assert read_agents(table(region=np.arange(5)), PRODUCT, read, PLAIN).demographic_names == ()

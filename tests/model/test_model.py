@@ -81,3 +81,15 @@ def test_models_are_compared_by_content_and_travel():
     model = Model(linear="1 + prices")
     assert pickle.loads(pickle.dumps(model)) == model
     assert hash(model) == hash(Model(linear="1 + prices"))
+
+
+def test_labels_of_demographics_need_agents_only_when_they_are_categorical():
+    data = {"prices": np.ones(3)}
+    numeric = Model(linear="1 + prices", nonlinear="1", demographics="0 + income")
+    assert numeric.bind(data).demographics == ("income",)
+    model = Model(linear="1 + prices", nonlinear="1", demographics="0 + C(region)")
+    agents = model.bind_demographics({"region": np.array(["n", "s"])})
+    assert model.bind(data, agents).demographics == ("region['n']", "region['s']")
+    assert model.bind(data, agents.names).names.demographics == ("region['n']", "region['s']")
+    with pytest.raises(FormulaError, match="levels of 'region' are known only from data"):
+        model.bind(data)
