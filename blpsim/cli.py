@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 USER_ERROR: Final = 1
 TOO_MANY_FAILURES: Final = 3
 INTERRUPTED: Final = 130
+_COMPILING: Final = "compiling kernels (once)..."
 
 design_argument = click.argument("design", type=click.Path(path_type=Path))
 store_argument = click.argument("store", type=click.Path(path_type=Path))
@@ -71,6 +72,10 @@ def run(
 ) -> None:
     """Compute what a study's store lacks, then publish it."""
     statuses = [_status(name) for name in retry]
+    if workers != 0 and design.is_file():
+        from blpsim.run.forkserver import start_loading
+
+        start_loading()
     from blpsim import workflow
     from blpsim.study.load import load_design
 
@@ -178,8 +183,8 @@ def _shown(name: str) -> Iterator[Callable[[Moment], None]]:
 
 
 def _announce_compiling(moment: Moment, bar: Bar) -> None:
-    if moment.is_compiling and moment.computed == 0:
-        bar.console.print("compiling kernels (once)...")
+    if moment.is_compiling:
+        bar.console.print(_COMPILING)
 
 
 @contextmanager
@@ -189,8 +194,8 @@ def _lines(name: str) -> Iterator[Callable[[Moment], None]]:
     def listener(moment: Moment) -> None:
         if not moments:
             click.echo(f"{name}: {moment.done} of {moment.total} estimates are there", err=True)
-            if moment.is_compiling:
-                click.echo("compiling kernels (once)...", err=True)
+        if moment.is_compiling:
+            click.echo(_COMPILING, err=True)
         moments[:] = [moment]
 
     try:

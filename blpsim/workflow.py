@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 import os
-import signal
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -19,6 +17,7 @@ from blpsim.errors import ConfigurationError, StoreError
 from blpsim.kernels.compile import are_compiled
 from blpsim.run.executor import Executor
 from blpsim.run.inprocess import InProcess
+from blpsim.run.interrupt import Interrupt
 from blpsim.run.threads import one_thread
 from blpsim.status import Status
 from blpsim.store.content import content_of
@@ -31,6 +30,7 @@ from blpsim.study.records import FIELDS, TIMINGS, Block
 from blpsim.study.task import Task, run_task
 
 _QUEUED_PER_SLOT = 2
+_PATIENCE_SECONDS = 2.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,7 +48,7 @@ class Moment:
     seconds: float
     """Time since the run began."""
     is_compiling: bool = False
-    """Whether the first task compiles the kernels, which happens once a machine."""
+    """Whether the first task takes long because it compiles kernels, which happens once a machine."""
 
     @property
     def rate(self) -> float:
@@ -90,7 +90,7 @@ def run(
         design = dataclasses.replace(design, replications=replications)
     workers = _workers(workers)
     _at_least_one("block_size", block_size)
-    with _Interrupt() as interrupt, Store(store_of(design, store), content_of(design)) as opened:
+    with Interrupt() as interrupt, Store(store_of(design, store), content_of(design)) as opened:
         session = _Run(design=design, store=opened, retry=frozenset(retry), listener=listener or _ignore)
         session.carry_out(workers, block_size, interrupt.is_requested)
         opened.publish()
@@ -207,14 +207,14 @@ class _Run:
         self._total = design.replications * len(design.scenarios) * len(design.estimators)
         self._before = self._total - sum(gap.replications * len(gap.estimators) for gap in self._missing)
         self._computed, self._failed, self._began = 0, 0, time.monotonic()
-        self._is_compiling = bool(self._missing) and _needs_kernels(design) and not are_compiled()
+        self._may_compile = bool(self._missing) and _needs_kernels(design) and not are_compiled()
 
     def carry_out(self, workers: int, block_size: int | None, is_stopped: Callable[[], bool]) -> None:
         """Compute what is missing, and write it."""
         self._tell()
         if not self._missing:
             return
-        with _executor(self._design, workers, is_stopped) as executor:
+        with _executor(self._design, workers, is_stopped) as executor, self._patience():
             plan = Plan(self._missing, executor.slots, block_size)
             while not is_stopped():
                 self._submit(plan, executor)
@@ -227,7 +227,7 @@ class _Run:
                     self._keep(block, plan)
 
     def _submit(self, plan: Plan, executor: Executor) -> None:
-        room = 1 if self._is_compiling else _QUEUED_PER_SLOT * executor.slots
+        room = 1 if self._may_compile else _QUEUED_PER_SLOT * executor.slots
         while executor.busy < room and (task := plan.next_task()) is not None:
             executor.submit(task)
 
@@ -237,7 +237,7 @@ class _Run:
         statuses = block.arrays["status"]
         self._computed += statuses.size
         self._failed += sum(Status(int(status)).is_failure for status in statuses.ravel())
-        self._is_compiling = False
+        self._may_compile = False
         self._tell()
 
     def _gaps(self, retry: frozenset[Status]) -> Iterator[Task]:
@@ -249,7 +249,18 @@ class _Run:
             whole = Task(design=fingerprint, scenario=name, estimators=estimators, start=0, stop=replications)
             yield from gaps(whole, missing)
 
-    def _tell(self) -> None:
+    @contextmanager
+    def _patience(self) -> Iterator[None]:
+        """Say that kernels are compiled if the first block is long in coming and they may be."""
+        timer = threading.Timer(_PATIENCE_SECONDS, lambda: self._tell(is_compiling=self._may_compile))
+        if self._may_compile:
+            timer.start()
+        try:
+            yield
+        finally:
+            timer.cancel()
+
+    def _tell(self, *, is_compiling: bool = False) -> None:
         self._listener(
             Moment(
                 total=self._total,
@@ -257,36 +268,9 @@ class _Run:
                 computed=self._computed,
                 failed=self._failed,
                 seconds=time.monotonic() - self._began,
-                is_compiling=self._is_compiling,
+                is_compiling=is_compiling,
             )
         )
-
-
-class _Interrupt:
-    """Turns the first Ctrl-C (or SIGTERM) into a request to stop; the second one interrupts."""
-
-    def __init__(self) -> None:
-        self._requests = 0
-        self._before: dict[int, Any] = {}
-
-    def is_requested(self) -> bool:
-        """Return whether someone asked to stop."""
-        return self._requests > 0
-
-    def __enter__(self) -> _Interrupt:
-        if threading.current_thread() is threading.main_thread():
-            for number in (signal.SIGINT, signal.SIGTERM):
-                self._before[number] = signal.signal(number, self._request)
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        for number, handler in self._before.items():
-            signal.signal(number, handler)
-
-    def _request(self, *_: object) -> None:
-        self._requests += 1
-        if self._requests > 1:
-            raise KeyboardInterrupt
 
 
 @contextmanager

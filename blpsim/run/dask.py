@@ -17,6 +17,7 @@ import dask
 import distributed
 import distributed.protocol
 
+from blpsim.run.forkserver import START_METHOD, start_loading
 from blpsim.run.threads import SINGLE_THREAD, one_thread
 from blpsim.run.worker import Cargo, carry_out, request_stop, unload
 from blpsim.status import Status
@@ -36,6 +37,7 @@ _SETTINGS: Final = {
     "distributed.scheduler.allowed-failures": 0,
     "distributed.scheduler.work-stealing": False,
     "distributed.scheduler.worker-ttl": "600s",
+    "distributed.worker.multiprocessing-method": START_METHOD,
     "distributed.worker.profile.enabled": False,
     "distributed.nanny.pre-spawn-environ": SINGLE_THREAD,
     "distributed.comm.timeouts.connect": "60s",
@@ -84,6 +86,7 @@ class DaskLocal:
         fingerprint, source = self._design.fingerprint, self._design.source
         pickled = b"" if source else _DISTRIBUTED.protocol.pickle.dumps(self._design)
         cargo = Cargo(fingerprint=fingerprint, source=source, pickled=pickled)
+        start_loading()
         with ExitStack() as opening:
             opening.enter_context(one_thread())
             opening.enter_context(dask.config.set(_SETTINGS))
@@ -92,7 +95,7 @@ class DaskLocal:
                 threads_per_worker=1,
                 processes=True,
                 host="127.0.0.1",
-                dashboard_address=None,
+                scheduler_kwargs={"dashboard": False, "dashboard_address": "127.0.0.1:0"},
                 silence_logs=logging.CRITICAL,
             )
             self._cluster = opening.enter_context(cluster)
