@@ -96,7 +96,7 @@ class Content:
 
 def content_of(design: Design) -> Content:
     """Return what a store must know of a design."""
-    hashes, source = design.hashes(), design.source
+    hashes, source = design.hashes, design.source
     parts = {"scenarios": design.scenarios, "estimators": design.estimators, "estimands": design.estimands}
     return Content(
         name=design.name,

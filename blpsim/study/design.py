@@ -61,6 +61,8 @@ class Design:
     """For each scenario and estimator, the names of the parameters that are estimated."""
     parameters: Mapping[str, tuple[str, ...]] = field(init=False, repr=False)
     """For each scenario, the names that are recorded: the truth's, estimators' and estimands'."""
+    hashes: Hashes = field(init=False, repr=False)
+    """Hashes of the content, of when the design was made: a design file may change later."""
 
     def __post_init__(self) -> None:
         """Check the design once, and name what each scenario records."""
@@ -81,6 +83,7 @@ class Design:
         object.__setattr__(self, "names", names)
         parameters = {name: self._recorded(name) for name in self.scenarios}
         object.__setattr__(self, "parameters", parameters)
+        object.__setattr__(self, "hashes", self._hashed())
 
     def scenario(self, name: str) -> ScenarioProtocol:
         """Return a scenario, without the factors that ``bs.vary`` may have given it."""
@@ -112,8 +115,12 @@ class Design:
             )
         return {str(parameter): float(value) for parameter, value in truth.items()}
 
-    def hashes(self) -> Hashes:
-        """Return the hashes of the design's content and of its parts."""
+    @property
+    def fingerprint(self) -> str:
+        """The hash of the design's content, 64 hexadecimal digits; the replication count is not in it."""
+        return self.hashes.design
+
+    def _hashed(self) -> Hashes:
         estimands = fingerprint(self.estimands)
         scenarios = {
             name: fingerprint([self.scenario(name), scenario.stream_key, estimands])
@@ -122,11 +129,6 @@ class Design:
         estimators = {name: fingerprint(estimator) for name, estimator in self.estimators.items()}
         whole = fingerprint([self.name, self.seed, scenarios, estimators])
         return Hashes(design=whole, scenarios=scenarios, estimators=estimators)
-
-    @property
-    def fingerprint(self) -> str:
-        """The hash of the design's content, 64 hexadecimal digits; the replication count is not in it."""
-        return self.hashes().design
 
     def _recorded(self, name: str) -> tuple[str, ...]:
         names = list(self.truth(name))

@@ -57,7 +57,7 @@ def test_a_design_s_content_is_its_names_hashes_factors_and_text(tmp_path, monke
         estimators={"own": {"starts": 3}},
         estimands={},
         source=SimpleNamespace(path=str(tmp_path / "a" / "design.py"), text="design = ..."),
-        hashes=lambda: hashes,
+        hashes=hashes,
         factors=lambda name: {"gamma": len(name)},
     )
     found = content_of(design)

@@ -126,7 +126,7 @@ def test_estimands_are_recorded_at_the_truth_and_at_the_estimate():
 
 
 def test_an_estimand_that_fails_is_recorded():
-    def fails(economy):
+    def fails(_):
         raise KeyError("elasticity")
 
     block = run(designed(estimands={"broken": fails}), 0, 1)
@@ -149,7 +149,7 @@ def test_warnings_inside_a_replication_are_not_printed():
 
 def test_an_interrupt_is_not_a_failure():
     class Interrupted(Median):
-        def estimate(self, dataset, streams):
+        def estimate(self, *_):
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):

@@ -73,7 +73,7 @@ class Mean:
     scale: float = 1.0
     fails: Mapping[int, str] = field(default_factory=dict)
 
-    def names(self, scenario):
+    def names(self, _):
         return ("mean", "spread")
 
     def estimate(self, dataset, streams):
@@ -97,8 +97,8 @@ class Mean:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Median:
-    def names(self, scenario):
+    def names(self, _):
         return ("median",)
 
-    def estimate(self, dataset, streams):
+    def estimate(self, dataset, _):
         return Estimate(np.array([np.median(dataset.sample)]), np.array([np.nan]), Status.EVALUATED)
