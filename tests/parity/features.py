@@ -80,7 +80,7 @@ def draw_features(generator: np.random.Generator) -> Features:
     return Features(
         supply=supply,
         log_costs=supply and often(0.5),
-        linear=_linear(generator),
+        linear=_linear(generator, supply),
         nonlinear=nonlinear,
         full_sigma=len(nonlinear) > 1 + dropped and often(0.5),
         dropped_sigma=dropped,
@@ -102,9 +102,10 @@ def draw_features(generator: np.random.Generator) -> Features:
     )
 
 
-def _linear(generator: np.random.Generator) -> tuple[str, ...]:
+def _linear(generator: np.random.Generator, supply: bool) -> tuple[str, ...]:
+    """Two price terms come with a supply side, which gives both: concentrated out, they are collinear."""
     columns = ["prices", "x", "y"][: generator.integers(1, 4)]
-    if generator.uniform() < 0.15:
+    if generator.uniform() < 0.2 and supply:
         columns.append(str(generator.choice(["x:prices", "log(prices)"])))
     return tuple(generator.permutation(columns).tolist())
 
