@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -14,8 +14,8 @@ from blpsim.errors import ConfigurationError
 from blpsim.kernels.inversion import MEMORY
 from blpsim.kernels.pricing import LONGEST_MOVE, Equilibrium, Histories, accelerate_markets, solve_equilibrium
 from blpsim.kernels.zeta import HISTORY_ROWS, PricedUtilities, PricingBench, pricing_bench
+from blpsim.model.columns import PRICES, Columns
 from blpsim.model.conduct import Conduct, pricing_offsets
-from blpsim.model.formula import PRICES, Columns
 from blpsim.status import Status
 
 _ACCELERATED_EVALUATIONS = 100
@@ -60,24 +60,23 @@ class PricedDemand:
         """Whether utilities are affine in prices."""
         return bool(self.x1.is_affine_in_prices.all() and self.x2.is_affine_in_prices.all())
 
-    def tangent(self, prices: Vector | None = None) -> PricedUtilities:
-        """Return the utilities, affine in prices, that have the true values and slopes at these prices."""
-        at = self.data if prices is None else {**self.data, PRICES: prices}
-        depends, alpha = self.x1.depends_on_prices, self.tastes.alpha
-        slopes = Slopes(self._x1_slopes(at), self.x2.price_derivative(at), True)
-        delta, x2 = self.delta, self.x2.values(at)
-        if prices is not None and depends.any():
-            moved = self.x1.values(at)[:, depends] - self.x1.values(self.data)[:, depends]
-            delta = delta + moved @ alpha
-        level = np.ascontiguousarray(at[PRICES], np.float64)
-        slopes = slopes._replace(varies=_varies(slopes.x1) or _varies(slopes.x2))
+    def tangent(self) -> PricedUtilities:
+        """Return the utilities, affine in prices, with the true values and slopes where demand is written."""
+        level = np.ascontiguousarray(self.data[PRICES], np.float64)
+        x1, x2 = self._x1_slopes(self.data), self.x2.price_derivative(self.data)
         return PricedUtilities(
-            delta - level * (slopes.x1 @ alpha),
-            x2 - level[:, None] * slopes.x2,
-            slopes,
+            self.delta - level * (x1 @ self.tastes.alpha),
+            self.x2.values(self.data) - level[:, None] * x2,
+            Slopes(x1, x2, _varies(x1) or _varies(x2)),
             self.tastes,
             self.consumers,
         )
+
+    def written_at(self, prices: Vector) -> PricedDemand:
+        """Return the same demand, written down at other prices, (N,)."""
+        at, depends = {**self.data, PRICES: prices}, self.x1.depends_on_prices
+        moved = self.x1.values(at)[:, depends] - self.x1.values(self.data)[:, depends]
+        return replace(self, data=at, delta=self.delta + moved @ self.tastes.alpha)
 
     def _x1_slopes(self, at: Mapping[str, NDArray[Any]]) -> Matrix:
         return np.ascontiguousarray(self.x1.price_derivative(at)[:, self.x1.depends_on_prices])
@@ -112,7 +111,7 @@ def equilibrium_prices(
     """
     iteration = iteration or PriceIteration()
     if conduct is Conduct.PERFECT_COMPETITION:
-        return _competitive(demand, costs)
+        return at_given_prices(demand.written_at(costs))
     offsets = pricing_offsets(demand.offsets, conduct)
     with np.errstate(all="ignore"):
         solve = _solve_affine if demand.is_affine else _solve_curved
@@ -127,16 +126,21 @@ def equilibrium_prices(
 def shares_at_prices(demand: PricedDemand, prices: Vector) -> Vector:
     """Return the shares, (N,), that demand has at prices (N,)."""
     step, bench = _empty(demand.offsets), _bench(demand, demand.offsets)
-    solve_equilibrium(step, demand.tangent(prices), demand.offsets, prices, 0.0, (0, 1), bench)
+    solve_equilibrium(step, demand.written_at(prices).tangent(), demand.offsets, prices, 0.0, (0, 1), bench)
     return step.shares
 
 
-def _competitive(demand: PricedDemand, costs: Vector) -> Prices:
-    shares, markets = shares_at_prices(demand, costs), demand.offsets.products.size - 1
-    holds = _are_shares(shares, demand.offsets)
-    status = Status.CONVERGED if holds else Status.EQUILIBRIUM_FAILED
-    residuals = np.zeros(markets) if holds else np.full(markets, np.inf)
-    return Prices(costs.copy(), shares, residuals, np.ones(markets, np.int64), status)
+def at_given_prices(demand: PricedDemand) -> Prices:
+    """Return the shares at the prices where demand is written down, which no firm sets.
+
+    The status is EQUILIBRIUM_FAILED when shares are not positive with a positive outside share.
+    """
+    prices, markets = demand.data[PRICES], demand.offsets.products.size - 1
+    shares = shares_at_prices(demand, prices)
+    if _are_shares(shares, demand.offsets):
+        return Prices(prices, shares, np.zeros(markets), np.ones(markets, np.int64), Status.CONVERGED)
+    residuals = np.full(markets, np.inf)
+    return Prices(prices, shares, residuals, np.ones(markets, np.int64), Status.EQUILIBRIUM_FAILED)
 
 
 def _are_shares(shares: Vector, offsets: Offsets) -> bool:
@@ -221,7 +225,7 @@ class _Search(NamedTuple):
             shares=self.equilibrium.shares, residuals=self.equilibrium.residuals
         )
         step.markups[:] = self.equilibrium.markups
-        utilities = self.demand.tangent(self.costs + self.equilibrium.markups)
+        utilities = self.demand.written_at(self.costs + self.equilibrium.markups).tangent()
         solve_equilibrium(step, utilities, self.offsets, self.costs, 0.0, (0, 1), bench)
         return step.markups - self.equilibrium.markups
 

@@ -122,7 +122,7 @@ def test_prices_equal_costs_under_perfect_competition():
 def test_the_tangent_has_the_utilities_of_the_formula_where_it_touches():
     demand = demand_of("1 + log(prices)", "0 + I(prices**2)", alpha=-3.0, prices=1.5)
     at = np.random.default_rng(0).uniform(1, 2, demand.delta.size)
-    tangent = demand.tangent(at)
+    tangent = demand.written_at(at).tangent()
     delta = demand.delta - 3.0 * (np.log(at) - np.log(1.5))
     np.testing.assert_allclose(tangent.delta + at * (tangent.slopes.x1[:, 0] * -3.0), delta, rtol=1e-12)
     np.testing.assert_allclose(tangent.x2[:, 0] + at * tangent.slopes.x2[:, 0], at**2, rtol=1e-12)

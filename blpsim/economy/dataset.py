@@ -1,0 +1,82 @@
+"""A dataset: the economy that was drawn, how well its prices are an equilibrium, and its population."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import numpy as np
+import pandas as pd
+
+from blpsim.arrays import Vector
+from blpsim.economy.economy import Economy
+from blpsim.model.integration import Integration
+from blpsim.model.model import Model
+from blpsim.model.panel import Agents, Products
+from blpsim.status import Status
+from blpsim.streams import Streams
+
+
+class AgentSource(Protocol):
+    """What draws agents from the population that a dataset's consumers were drawn from."""
+
+    def draw_agents(
+        self, model: Model, integration: Integration | None, products: Products, streams: Streams, role: str
+    ) -> Agents:
+        """Return fresh agents for the markets that the products are in."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Dataset:
+    """One draw from a scenario."""
+
+    economy: Economy
+    """The truth: parameters, consumers, unobserved characteristics and costs."""
+    status: Status
+    """CONVERGED, or EQUILIBRIUM_FAILED; then prices and shares mean nothing."""
+    residuals: Vector = field(repr=False)
+    """(T,) largest derivative of profit with respect to a price in each market."""
+    source: AgentSource = field(repr=False)
+    """Draws agents of an estimator, which are not the generator's consumers."""
+
+    @property
+    def products(self) -> pd.DataFrame:
+        """The products, N rows, as an econometrician sees them."""
+        return self.economy.products.frame()
+
+    @property
+    def agents(self) -> pd.DataFrame:
+        """The consumers who made the shares, I rows; estimators ask for them by name or draw their own."""
+        return self.economy.agents.frame()
+
+    @property
+    def equilibrium_residual(self) -> float:
+        """The largest derivative of profit with respect to a price; infinite when prices are not finite."""
+        return float(self.residuals.max())
+
+    @property
+    def outside_share(self) -> float:
+        """The mean over markets of the outside good's share; NaN without an equilibrium."""
+        if self.status is not Status.CONVERGED:
+            return float("nan")
+        offsets = self.economy.offsets
+        inside = np.add.reduceat(self.economy.products.shares, offsets.products[:-1])
+        weights = np.add.reduceat(self.economy.agents.weights, offsets.agents[:-1])
+        return float(np.mean(weights - inside))
+
+    @property
+    def negative_costs(self) -> int:
+        """How many products have a marginal cost below zero; they are kept as drawn."""
+        costs = self.economy.costs
+        return 0 if costs is None else int((costs < 0).sum())
+
+    def draw_agents(
+        self, model: Model, integration: Integration | None, streams: Streams, role: str
+    ) -> Agents:
+        """Return agents that an estimator integrates over, drawn from the scenario's population.
+
+        model        the estimator's, which says how many nodes and which demographics an agent has
+        integration  the estimator's; None for a model without X2
+        role         begins the names of the streams that are used
+        """
+        return self.source.draw_agents(model, integration, self.economy.products, streams, role)

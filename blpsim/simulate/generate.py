@@ -1,0 +1,91 @@
+"""The steps in which a dataset is drawn: products, true coefficients, costs, demand, and its equilibrium."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from blpsim.arrays import Tastes, Vector
+from blpsim.economy.equilibrium import PricedDemand
+from blpsim.errors import ParameterError
+from blpsim.model.blocks import Blocks, block_names
+from blpsim.model.columns import Columns
+from blpsim.model.model import Costs, ModelColumns
+from blpsim.model.panel import Agents, Products, offsets
+from blpsim.model.parameters import Parameters
+from blpsim.simulate.distributions import AnyDistribution, draw
+from blpsim.simulate.markets import Markets
+from blpsim.streams import Streams
+
+Data = Mapping[str, NDArray[Any]]
+
+
+class Shocks(NamedTuple):
+    """Unobserved characteristics of products."""
+
+    xi: Vector
+    """(N,) of demand."""
+    omega: Vector
+    """(N,) of costs."""
+
+
+def draw_products(
+    markets: Markets, characteristics: Mapping[str, AnyDistribution], streams: Streams
+) -> Products:
+    """Return products with their characteristics, but no shares yet, nor prices unless these are drawn."""
+    structure = markets.draw(streams.generator("structure"))
+    columns: dict[str, NDArray[Any]] = structure.columns()
+    for name, distribution in characteristics.items():
+        generator = streams.generator(f"characteristics/{name}")
+        columns[name] = draw(distribution, generator, structure.products_per_market)
+    return Products(
+        columns=columns,
+        market_offsets=structure.market_offsets,
+        firm_offsets=structure.firm_offsets,
+        market_firms=structure.market_firms,
+    )
+
+
+def true_blocks(truth: Parameters, columns: ModelColumns) -> Blocks:
+    """Return the true parameters as arrays.
+
+    Raises
+    ------
+    ParameterError
+        For names and shapes that do not fit the columns, and for a coefficient without a value.
+    """
+    names, blocks = columns.names, truth.blocks(columns.names)
+    for block in ("beta", "gamma"):
+        values = getattr(blocks, block)
+        missing = [name for name, place in block_names(names)[block].items() if np.isnan(values[place])]
+        if missing:
+            why = "a scenario has a true value for every coefficient"
+            raise ParameterError(
+                f"Scenario.truth.{block}", f"no {missing[0]}", f"a value of {missing[0]}", why
+            )
+    return blocks
+
+
+def marginal_costs(x3: Columns, data: Data, gamma: Vector, omega: Vector, kind: Costs) -> Vector:
+    """Return marginal costs, (N,), whose value or whose log is linear in X3."""
+    values = x3.values(data) @ gamma + omega
+    with np.errstate(over="ignore"):
+        return np.exp(values) if kind == "log" else values
+
+
+def demand_for(
+    columns: ModelColumns, products: Products, agents: Agents, blocks: Blocks, xi: Vector
+) -> PricedDemand:
+    """Return demand with mean utilities X1 beta + xi at the products' prices."""
+    return PricedDemand(
+        data=products.columns,
+        delta=columns.x1.values(products.columns) @ blocks.beta + xi,
+        x1=columns.x1,
+        x2=columns.x2,
+        tastes=Tastes(blocks.sigma, blocks.pi, blocks.beta[columns.x1.depends_on_prices]),
+        consumers=agents.consumers(),
+        offsets=offsets(products, agents),
+    )

@@ -1,0 +1,214 @@
+"""A scenario: one data-generating process, checked once, from which any number of datasets is drawn."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+import numpy as np
+
+from blpsim.economy.dataset import Dataset
+from blpsim.economy.economy import Economy
+from blpsim.economy.equilibrium import PriceIteration, at_given_prices, equilibrium_prices
+from blpsim.errors import ConfigurationError
+from blpsim.fingerprint import fingerprint
+from blpsim.model.blocks import Blocks
+from blpsim.model.columns import PRICES, Columns
+from blpsim.model.conduct import Conduct
+from blpsim.model.expressions import Data
+from blpsim.model.integration import Integration
+from blpsim.model.model import Model, ModelColumns, ModelNames
+from blpsim.model.panel import Agents, Products
+from blpsim.model.parameters import Parameters
+from blpsim.simulate.distributions import AnyDistribution, check_distribution
+from blpsim.simulate.generate import Shocks, demand_for, draw_products, marginal_costs, true_blocks
+from blpsim.simulate.markets import Errors, Markets
+from blpsim.simulate.population import Demographics, Population, Shape
+from blpsim.streams import Streams
+
+_PROBE = Streams(seed=0, replication=0, stream_key="probe")
+_COMPUTED = "content:"
+_DRAWN = frozenset({"market_ids", "firm_ids"})
+_ENDOGENOUS = frozenset({"shares", "weights"})
+
+
+class Bound(NamedTuple):
+    """The truth, bound to the columns of the formulas."""
+
+    names: ModelNames
+    """Labels of the columns."""
+    blocks: Blocks
+    """Values as arrays."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scenario:
+    """One data-generating process.
+
+    Streams are separate by role: the structure of markets, each characteristic, the errors, consumers'
+    nodes and each demographic, so that adding a characteristic changes no other number.
+    """
+
+    model: Model
+    """Formulas of demand and, unless prices are drawn, of costs."""
+    truth: Parameters
+    """The true parameters: a value for every coefficient."""
+    markets: Markets
+    """How many markets, firms and products there are."""
+    characteristics: Mapping[str, AnyDistribution]
+    """A distribution for each variable of the formulas. Without supply, one of them is ``prices``."""
+    errors: Errors
+    """The distribution of xi and omega."""
+    consumers: Integration | None = None
+    """Whose choices make the shares; None for a model without X2."""
+    demographics: Demographics | None = None
+    """A distribution for each variable of the demographics, or a data frame to resample."""
+    conduct: Conduct | str = Conduct.BERTRAND
+    """How firms set prices; with ``monopoly`` one decision maker sets all prices of a market."""
+    prices: PriceIteration = field(default_factory=PriceIteration)
+    """How equilibrium prices are solved for."""
+    stream_key: str = field(default="", compare=False)
+    """The key of the random streams: by default a hash of all of the above."""
+    _truth: Bound = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        """Refuse a process that could not be drawn, or whose parts contradict each other."""
+        object.__setattr__(self, "conduct", _conduct(self.conduct))
+        object.__setattr__(self, "characteristics", dict(self.characteristics))
+        self._check_characteristics()
+        self._check_consumers()
+        self._check_supply()
+        columns = self._columns(draw_products(self.markets, self.characteristics, _PROBE))
+        object.__setattr__(self, "_truth", Bound(columns.names, true_blocks(self.truth, columns)))
+        if not self.stream_key or self.stream_key.startswith(_COMPUTED):
+            object.__setattr__(self, "stream_key", _COMPUTED + fingerprint(self))
+
+    @property
+    def names(self) -> ModelNames:
+        """The labels of the model's columns, which parameters are named after."""
+        return self._truth.names
+
+    def truth_by_name(self) -> dict[str, float]:
+        """Return the true values by name, as ``beta[prices]``; zeros that nobody frees are left out."""
+        return self.truth.by_name(self.names)
+
+    def generate(self, streams: Streams) -> Dataset:
+        """Return the dataset of one replication; an equilibrium that is not found is its status.
+
+        Streams without a key take the scenario's.
+        """
+        streams = streams if streams.stream_key else streams.keyed(self.stream_key)
+        products = draw_products(self.markets, self.characteristics, streams)
+        columns = self._columns(products)
+        if columns.names != self.names:
+            why = "levels of a categorical variable differ between replications"
+            raise ConfigurationError("Scenario.model", columns.names, f"the columns {self.names}", why)
+        shocks = Shocks(*self.errors.draw(streams.generator("errors"), products.number))
+        agents = self.draw_agents(self.model, self.consumers, products, streams, "consumers")
+        return self._solved(products, columns, agents, shocks)
+
+    def draw_agents(
+        self, model: Model, integration: Integration | None, products: Products, streams: Streams, role: str
+    ) -> Agents:
+        """Return agents from the scenario's population for the markets that the products are in.
+
+        integration  None for a model without X2, whose agents are alike
+        role         begins the names of the streams that are used
+        """
+        shape = Shape(products.markets, len(model.bind(_priced(products)).x2.names))
+        population = Population(demographics=self.demographics)
+        return population.draw(model, integration, shape, streams, role)
+
+    def _columns(self, products: Products) -> ModelColumns:
+        return self.model.bind(_priced(products), self._demographics())
+
+    def _demographics(self) -> Columns:
+        names = Population(demographics=self.demographics).names
+        return self.model.bind_demographics({name: np.ones(1) for name in names})
+
+    def _solved(self, products: Products, columns: ModelColumns, agents: Agents, shocks: Shocks) -> Dataset:
+        """Return the dataset with the prices and shares that follow from what was drawn."""
+        blocks, costs = self._truth.blocks, None
+        if self.model.supply is None:
+            demand = demand_for(columns, products, agents, blocks, shocks.xi)
+            found = at_given_prices(demand)
+        else:
+            costs = marginal_costs(columns.x3, products.columns, blocks.gamma, shocks.omega, self.model.costs)
+            demand = demand_for(columns, products.replaced(prices=costs), agents, blocks, shocks.xi)
+            found = equilibrium_prices(demand, costs, Conduct(self.conduct), self.prices)
+        products = products.replaced(prices=found.prices, shares=found.shares)
+        economy = Economy(
+            model=self.model,
+            products=products,
+            agents=agents,
+            parameters=self.truth,
+            delta=columns.x1.values(products.columns) @ blocks.beta + shocks.xi,
+            xi=shocks.xi,
+            omega=None if costs is None else shocks.omega,
+            costs=costs,
+            conduct=Conduct(self.conduct),
+        )
+        return Dataset(economy=economy, status=found.status, residuals=found.residuals, source=self)
+
+    def _check_characteristics(self) -> None:
+        reserved = _DRAWN | _ENDOGENOUS
+        for name, distribution in self.characteristics.items():
+            check_distribution(f"Scenario.characteristics[{name!r}]", distribution)
+            if name in reserved:
+                why = f"'{name}' follows from the markets and the equilibrium"
+                raise ConfigurationError("Scenario.characteristics", name, "another name", why)
+        endogenous = {PRICES} if self.model.supply is not None else set()
+        for which, formula in _formulas(self.model).items():
+            missing = formula - set(self.characteristics) - _DRAWN - endogenous
+            if missing:
+                known = ", ".join(sorted({*self.characteristics, *_DRAWN, *endogenous}))
+                why = f"Model.{which} has a variable '{min(missing)}' that nothing draws"
+                raise ConfigurationError("Scenario.characteristics", known, f"'{min(missing)}' too", why)
+
+    def _check_consumers(self) -> None:
+        random = self.model.nonlinear is not None
+        if random == (self.consumers is None):
+            expected = "an Integration" if random else "None for a model without X2"
+            why = "random coefficients are integrated over consumers"
+            raise ConfigurationError("Scenario.consumers", self.consumers, expected, why)
+        if self.demographics is not None and self.model.demographics is None:
+            why = "the model has no demographics"
+            raise ConfigurationError("Scenario.demographics", list(self.demographics), "None", why)
+
+    def _check_supply(self) -> None:
+        drawn = PRICES in self.characteristics
+        if self.model.supply is not None and drawn:
+            why = "Model.supply makes prices an equilibrium"
+            raise ConfigurationError("Scenario.characteristics", PRICES, "no distribution of prices", why)
+        for name in ("absorb_demand", "absorb_supply"):
+            if getattr(self.model, name) is not None:
+                why = "a scenario's fixed effects have true values: write C(..) in the formula"
+                raise ConfigurationError(f"Scenario.model.{name}", getattr(self.model, name), "None", why)
+        if self.model.supply is None and self.conduct is not Conduct.BERTRAND:
+            why = "without Model.supply prices are drawn, not set"
+            raise ConfigurationError("Scenario.conduct", str(self.conduct), "left at its default", why)
+
+
+def _priced(products: Products) -> Data:
+    """Return the columns, with some prices where none have been set yet, so that formulas can be read."""
+    return {PRICES: np.ones(products.number), **products.columns}
+
+
+def _conduct(value: Conduct | str) -> Conduct:
+    try:
+        return Conduct(value)
+    except ValueError as error:
+        expected = f"one of {', '.join(Conduct)}"
+        raise ConfigurationError(
+            "Scenario.conduct", value, expected, "prices are set in one of these ways"
+        ) from error
+
+
+def _formulas(model: Model) -> dict[str, frozenset[str]]:
+    formulas = {
+        "linear": model.linear_formula,
+        "nonlinear": model.nonlinear_formula,
+        "supply": model.supply_formula,
+    }
+    return {name: formula.variables for name, formula in formulas.items() if formula is not None}
