@@ -1,0 +1,217 @@
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+import pty
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from blpsim import cli
+
+ROOT = str(Path(__file__).parents[1])
+
+DESIGN = """
+import blpsim as bs
+from tests.study.toys import Mean, Median, Normals
+design = bs.Design(name="toy", seed=1, replications=8, scenarios={"n": Normals(fails={2: "raises"})},
+                   estimators={"mean": Mean(), "median": Median()})
+"""
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "design.py").write_text(DESIGN)
+    return tmp_path
+
+
+@pytest.fixture
+def blpsim(folder, monkeypatch, capsys):
+    assert folder.samefile(".")
+
+    def command(*words):
+        monkeypatch.setattr(sys, "argv", ["blpsim", *words])
+        code = 0
+        try:
+            cli.main()
+        except SystemExit as stop:
+            code = stop.code
+        return code, *capsys.readouterr()
+
+    return command
+
+
+@pytest.fixture
+def ran(blpsim):
+    return blpsim("run", "design.py", "--workers", "0")
+
+
+def test_run_says_one_line_at_the_start_and_one_at_the_end_without_a_terminal(ran, folder):
+    code, out, err = ran
+    assert (code, out) == (0, "")
+    first, last, where = err.splitlines()
+    assert first == "toy: 0 of 16 estimates are there"
+    assert last.startswith("toy: 16/16, ")
+    assert last.endswith("2 failed")
+    assert "blpsim summarize results/toy" in where
+    assert (folder / "results" / "toy" / "results.zarr").is_dir()
+
+
+@pytest.mark.usefixtures("folder")
+def test_run_shows_a_bar_with_rate_and_remaining_time_on_a_terminal():
+    leader, follower = pty.openpty()
+    command = [sys.executable, "-m", "blpsim.cli", "run", "design.py", "--workers", "0"]
+    subprocess.run(
+        command,
+        stderr=follower,
+        check=True,
+        env={**os.environ, "COLUMNS": "100", "TERM": "xterm", "PYTHONPATH": ROOT},
+    )
+    os.close(follower)
+    shown = b""
+    try:
+        while part := os.read(leader, 4096):
+            shown += part
+    except OSError:
+        pass
+    assert b"toy" in shown
+    assert b"16/16, " in shown
+    assert b"2 failed" in shown
+
+
+@pytest.mark.usefixtures("ran")
+def test_a_second_run_computes_nothing(blpsim):
+    _, _, err = blpsim("run", "design.py", "--workers", "0")
+    assert err.startswith("toy: 16 of 16 estimates are there")
+
+
+@pytest.mark.usefixtures("ran")
+def test_replications_extend_a_study(blpsim):
+    blpsim("run", "design.py", "--workers", "0", "--replications", "10")
+    found = json.loads(blpsim("status", "results/toy", "--json")[1])
+    assert (found["done"], found["pending"]) == (20, 0)
+
+
+@pytest.mark.usefixtures("ran")
+def test_status_tells_people_and_programs_the_same(blpsim):
+    _, text, _ = blpsim("status", "results/toy")
+    assert text.splitlines()[0] == "toy: 16 done, 2 failed, 0 pending; not running"
+    assert "n | mean: 7 converged, 1 no_data" in text
+    found = json.loads(blpsim("status", "results/toy", "--json")[1])
+    assert (found["done"], found["failed"], found["counts"]["n"]["mean"]) == (
+        16,
+        2,
+        {"converged": 7, "no_data": 1},
+    )
+
+
+@pytest.mark.usefixtures("ran")
+def test_summarize_prints_text_markdown_and_csv(blpsim):
+    assert "── n ──" in blpsim("summarize", "results/toy")[1]
+    assert "| estimator |" in blpsim("summarize", "results/toy", "--format", "markdown")[1]
+    rows = list(csv.DictReader(io.StringIO(blpsim("summarize", "results/toy", "--format", "csv")[1])))
+    assert {row["estimator"] for row in rows} == {"mean", "median"}
+
+
+@pytest.mark.usefixtures("ran")
+def test_replay_shows_estimates_and_tracebacks(blpsim):
+    code, out, _ = blpsim(
+        "replay", "design.py", "--scenario", "n", "--replication", "4", "--store", "results/toy"
+    )
+    assert code == 0
+    assert "mean: converged in " in out
+    assert "equal to the store, bit for bit" in out
+    _, out, _ = blpsim("replay", "design.py", "--scenario", "n", "--replication", "2", "--estimator", "mean")
+    assert "ValueError: replication 2 of seed 1 is cursed" in out
+    assert "median" not in out
+
+
+@pytest.mark.usefixtures("folder")
+def test_replay_in_the_debugger_stops_where_the_exception_is_raised():
+    command = [
+        sys.executable,
+        "-m",
+        "blpsim.cli",
+        "replay",
+        "design.py",
+        "--scenario",
+        "n",
+        "--replication",
+        "2",
+    ]
+    ran = subprocess.run(
+        [*command, "--pdb"],
+        input="p streams.replication\nq\n",
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PYTHONPATH": ROOT},
+    )
+    assert "-> raise ValueError" in ran.stdout
+    assert "(Pdb) 2" in ran.stdout
+
+
+@pytest.mark.usefixtures("ran")
+def test_publish_rebuilds_the_published_store(blpsim, folder):
+    (folder / "results" / "toy" / "failures.jsonl").unlink()
+    assert blpsim("publish", "results/toy")[0] == 0
+    assert len((folder / "results" / "toy" / "failures.jsonl").read_text().splitlines()) == 1
+
+
+@pytest.mark.parametrize(("limit", "code"), [("0.1", 3), ("0.2", 0)])
+def test_failures_above_the_limit_are_exit_code_3(blpsim, limit, code):
+    found = blpsim("run", "design.py", "--workers", "0", "--max-failure-rate", limit)
+    assert found[0] == code
+    assert ("2 of 16 (12.5%), more than 10.0%" in found[2]) == (code == 3)
+
+
+@pytest.mark.usefixtures("ran")
+def test_what_has_a_status_is_computed_again_when_asked_for(blpsim, folder):
+    blpsim("run", "design.py", "--workers", "0", "--retry", "no_data")
+    journal = folder / "results" / "toy" / "journal"
+    assert any("0000002-0000003" in path.name for path in journal.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["run", "nowhere.py"], "DESIGN = nowhere.py: expected a Python file"),
+        (["run", "design.py", "--retry", "sadness"], "--retry = sadness: expected one of"),
+        (["run", "design.py", "--store", "design.py", "--workers", "0"], "design.py"),
+        (["status", "nowhere"], "nowhere"),
+        (["summarize", "nowhere"], "nowhere"),
+        (["publish", "nowhere"], "nowhere"),
+        (
+            ["replay", "design.py", "--scenario", "m", "--replication", "0"],
+            "Design.scenarios = m: expected one of n",
+        ),
+    ],
+)
+def test_a_users_error_is_one_line_and_exit_code_1(blpsim, words, message):
+    code, _, err = blpsim(*words)
+    assert code == 1
+    assert err.startswith("error: ")
+    assert message in err
+    assert len(err.splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    "words", [["run"], ["fly"], ["run", "design.py", "--workers", "-1"], ["run", "design.py", "--on"]]
+)
+def test_wrong_usage_is_exit_code_2(blpsim, words):
+    code, _, err = blpsim(*words)
+    assert code == 2
+    assert "Traceback" not in err
+
+
+@pytest.mark.usefixtures("ran")
+def test_a_changed_design_is_refused_with_the_reason(blpsim, folder):
+    (folder / "design.py").write_text(DESIGN.replace("Mean()", "Mean(scale=2.0)"))
+    code, _, err = blpsim("run", "design.py", "--workers", "0")
+    assert code == 1
+    assert "estimator 'mean' is" in err
+    assert len(err.splitlines()) == 1

@@ -1,0 +1,111 @@
+from __future__ import annotations
+
+import dataclasses
+
+import pytest
+
+from blpsim import workflow
+from blpsim.errors import ConfigurationError, StoreError
+from blpsim.status import Status
+from blpsim.store.journal import Journal
+from blpsim.study.design import Design
+from blpsim.workflow import replay, replay_openly, run
+from tests.study.toys import Mean, Median, Normals
+
+
+@pytest.fixture
+def design():
+    return Design(
+        name="toy",
+        seed=3,
+        replications=6,
+        scenarios={"n": Normals(fails={5: "raises"})},
+        estimators={"mean": Mean(fails={1: "does not converge"}), "median": Median()},
+    )
+
+
+def blocks(store):
+    headers = Journal(store / "journal").headers()
+    return sorted((header.start, header.stop, header.estimators) for header in headers)
+
+
+def test_the_store_defaults_to_results_and_the_designs_name(design, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert run(design, workers=0).path.resolve() == tmp_path / "results" / "toy"
+
+
+def test_only_what_is_missing_is_computed(design, tmp_path):
+    run(design, tmp_path, workers=0, replications=2, block_size=2)
+    run(
+        dataclasses.replace(design, estimators={"median": Median()}),
+        tmp_path,
+        workers=0,
+        replications=4,
+        block_size=9,
+    )
+    run(design, tmp_path, workers=0, block_size=9)
+    both = ("mean", "median")
+    assert blocks(tmp_path) == [(0, 2, both), (2, 4, ("mean",)), (2, 4, ("median",)), (4, 6, both)]
+
+
+def test_a_listener_hears_of_every_block_and_of_failures(design, tmp_path):
+    moments = []
+    run(design, tmp_path, workers=0, replications=2, block_size=2)
+    run(design, tmp_path, workers=0, block_size=2, listener=moments.append)
+    assert [(each.done, each.computed, each.failed) for each in moments] == [(4, 0, 0), (8, 4, 0), (12, 8, 2)]
+    assert all(each.total == 12 for each in moments)
+    assert moments[-1].remaining_seconds == 0
+    assert moments[0].remaining_seconds is None
+
+
+@pytest.mark.parametrize(("option", "value"), [("workers", -1), ("block_size", 0), ("replications", -1)])
+def test_options_that_cannot_be_are_refused_before_anything_is_touched(design, tmp_path, option, value):
+    with pytest.raises(ConfigurationError, match=option):
+        run(design, tmp_path / "store", **{"workers": 0, option: value})
+    assert not (tmp_path / "store").exists()
+
+
+def test_a_path_that_cannot_be_written_is_one_line(design, tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(StoreError) as raised:
+        run(design, tmp_path / "file" / "store", workers=0)
+    assert "\n" not in str(raised.value)
+
+
+def test_a_replay_has_the_stores_bits_and_says_so(design, tmp_path):
+    run(design, tmp_path, workers=0)
+    again = replay(design, "n", 1, ("median",), tmp_path)
+    assert again.differences == ()
+    assert again.statuses == (Status.EVALUATED,)
+    whole = replay(design, "n", 1, ("mean", "median"), tmp_path)
+    assert whole.differences == ()
+    assert whole.statuses[0] == Status.ITERATION_LIMIT
+
+
+def test_a_replay_that_differs_says_in_what(design, tmp_path, monkeypatch):
+    run(design, tmp_path, workers=0)
+    monkeypatch.setattr(
+        Mean, "estimate", lambda *_: Median().estimate(*_)._replace(values=[0, 0], standard_errors=[1, 1])
+    )
+    monkeypatch.setattr(workflow, "content_of", lambda _: None)
+    monkeypatch.setattr(Journal, "refuse_other_content", lambda *_: None)
+    assert {"estimate", "standard_error", "status"} <= set(
+        replay(design, "n", 0, ("mean",), tmp_path).differences
+    )
+
+
+@pytest.mark.parametrize(("scenario", "estimator"), [("m", "mean"), ("n", "mode")])
+def test_a_replay_of_what_is_not_there_is_refused(design, scenario, estimator):
+    with pytest.raises(ConfigurationError, match="expected one of"):
+        replay(design, scenario, 0, (estimator,))
+
+
+def test_a_replay_beyond_the_store_is_refused(design, tmp_path):
+    run(design, tmp_path, workers=0)
+    with pytest.raises(StoreError, match="replication 99"):
+        replay(design, "n", 99, ("mean",), tmp_path)
+
+
+def test_an_open_replay_raises_what_the_replication_raises(design):
+    with pytest.raises(ValueError, match="replication 5 of seed 3 is cursed"):
+        replay_openly(design, "n", 5, ("mean",))
