@@ -19,6 +19,8 @@ from blpsim.model.conduct import Conduct, pricing_offsets
 from blpsim.status import Status
 
 _ACCELERATED_EVALUATIONS = 100
+_SMALLEST_SHARE = 1e-300
+"""Exponentials are clamped at exp(-708), so that smaller shares are not what the model says."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -144,7 +146,9 @@ def at_given_prices(demand: PricedDemand) -> Prices:
 
 
 def _are_shares(shares: Vector, offsets: Offsets) -> bool:
-    return bool(np.all(shares > 0) and np.all(np.add.reduceat(shares, offsets.products[:-1]) < 1))
+    return bool(
+        np.all(shares > _SMALLEST_SHARE) and np.all(np.add.reduceat(shares, offsets.products[:-1]) < 1)
+    )
 
 
 def _varies(slopes: Matrix) -> bool:
