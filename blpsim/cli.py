@@ -76,12 +76,12 @@ def run(
         from blpsim.run.forkserver import start_loading
 
         start_loading()
-    from blpsim import workflow
     from blpsim.study.load import load_design
+    from blpsim.workflow import run as run_study
 
     loaded = load_design(design)
     with _shown(loaded.name) as listener:
-        study = workflow.run(
+        study = run_study(
             loaded, store, workers=workers, replications=replications, retry=statuses, listener=listener
         )
     click.echo(f"results: {study.path / 'results.zarr'}    table: blpsim summarize {study.path}", err=True)
@@ -129,14 +129,15 @@ def replay(
     design: Path, scenario: str, replication: int, estimator: str | None, store: Path | None, debug: bool
 ) -> None:
     """Run one replication again, here, and show what it gives; nothing is written."""
-    from blpsim import workflow
     from blpsim.study.load import load_design
+    from blpsim.workflow import replay as replay_one
+    from blpsim.workflow import replay_openly
 
     loaded = load_design(design)
     names = tuple(loaded.estimators) if estimator is None else (estimator,)
     if debug:
-        _debugged(lambda: workflow.replay_openly(loaded, scenario, replication, names))
-    found = workflow.replay(loaded, scenario, replication, names, store)
+        _debugged(lambda: replay_openly(loaded, scenario, replication, names))
+    found = replay_one(loaded, scenario, replication, names, store)
     click.echo("\n".join(_replay_lines(found)))
 
 
