@@ -6,7 +6,7 @@ import math
 from typing import NamedTuple
 
 NOTHING = "-"
-_LARGEST, _MOST_DECIMALS = 1e6, 6
+_LARGEST, _MOST_DECIMALS, _ROUNDING = 1e6, 6, 1e-12
 
 
 class Cell(NamedTuple):
@@ -26,8 +26,10 @@ def with_error(value: float, error: float) -> Cell:
     """Return a value to the last of two significant digits of its error, and that error in parentheses."""
     if math.isnan(value):
         return Cell(NOTHING, "")
-    if not (math.isfinite(error) and math.isfinite(value)) or error <= 0:
-        return Cell(f"{value:.4g}", "(0)" if error == 0 else f"({NOTHING})")
+    if not (math.isfinite(error) and math.isfinite(value)):
+        return Cell(f"{value:.4g}", f"({NOTHING})")
+    if error <= _ROUNDING * abs(value):
+        return Cell(f"{value:.4g}", "(0)")
     exponent = _exponent(error)
     if abs(value) >= _LARGEST or error >= _LARGEST or exponent < 1 - _MOST_DECIMALS:
         digits = max(_exponent(value or error) - exponent + 1, 0)
