@@ -1,0 +1,146 @@
+"""How to minimize and infer: one frozen record, the same on real data and in studies."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal, get_args
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from blpsim.arrays import InversionRule, Vector
+from blpsim.errors import ConfigurationError, ParameterError
+from blpsim.estimate.optimizer import Optimizer
+from blpsim.kernels.inversion import ANDERSON, CONTRACTION, OUTSIDE_CORRECTED, SIMPLE, SQUAREM
+from blpsim.model.layout import Layout
+
+CovarianceType = Literal["robust", "clustered", "unadjusted"]
+Method = Literal["1s", "2s"]
+_ACCELERATIONS = {"anderson": ANDERSON, "squarem": SQUAREM, "simple": SIMPLE}
+_MAPPINGS = {"outside_corrected": OUTSIDE_CORRECTED, "contraction": CONTRACTION}
+
+
+@dataclass(frozen=True, slots=True)
+class Inversion:
+    """How market shares are inverted for mean utilities."""
+
+    method: str = "anderson"
+    """Acceleration: "anderson" (memory 3; when it fails SQUAREM, then the plain contraction), "squarem", "simple"."""
+    mapping: str = "outside_corrected"
+    """"outside_corrected" (Fukasawa 2024) or "contraction" (Berry, Levinsohn and Pakes 1995)."""
+    tolerance: float = 1e-13
+    """Largest |log S - log s| at the solution."""
+    max_evaluations: int = 1_000
+    """Evaluations of the mapping allowed to each method."""
+
+    def __post_init__(self) -> None:
+        """Refuse what certifies nothing."""
+        for field_name, allowed in (("method", _ACCELERATIONS), ("mapping", _MAPPINGS)):
+            if getattr(self, field_name) not in allowed:
+                expected = f"one of {', '.join(allowed)}"
+                value = getattr(self, field_name)
+                raise ConfigurationError(f"Inversion.{field_name}", value, expected, "there is no other yet")
+        if not 0 < self.tolerance <= 1e-8:
+            why = "a looser inversion moves the optimum"
+            raise ConfigurationError("Inversion.tolerance", self.tolerance, "in (0, 1e-8]", why)
+        if self.max_evaluations < 1:
+            why = "nothing would be evaluated"
+            raise ConfigurationError("Inversion.max_evaluations", self.max_evaluations, "1 or more", why)
+
+    @property
+    def rule(self) -> InversionRule:
+        """The same, as kernels read it."""
+        acceleration, mapping = _ACCELERATIONS[self.method], _MAPPINGS[self.mapping]
+        return InversionRule(acceleration, mapping, self.tolerance, self.max_evaluations)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GMM:
+    """How the GMM objective is formed, minimized, and turned into standard errors."""
+
+    method: Method = "2s"
+    """One step, or two with an updated weighting matrix."""
+    W_type: CovarianceType = "robust"
+    """How updated weighting matrices are computed."""
+    se_type: CovarianceType = "robust"
+    """How standard errors are computed."""
+    center_moments: bool = True
+    """Whether moments are centered before their covariance is computed."""
+    W: ArrayLike | None = None
+    """(M, M) initial weighting matrix; None for that of two-stage least squares."""
+    initial_update: bool = False
+    """Whether W is updated at the starting values before the first step."""
+    bounds: Mapping[str, Any] | None = None
+    """By block ("sigma": (lower, upper), arrays) or by name ("sigma[x,x]": (0, 10)); sigma's diagonal is
+    never negative unless this says so."""
+    costs_bounds: tuple[float | None, float | None] | None = None
+    """Bounds into which marginal costs are clipped, and counted."""
+    scale_objective: bool = True
+    """Whether the objective is g'Wg times N."""
+    hessian: bool = True
+    """Whether the Hessian is computed, which certifies a minimum."""
+    optimizer: Optimizer = field(default_factory=Optimizer)
+    iteration: Inversion = field(default_factory=Inversion)
+
+    def __post_init__(self) -> None:
+        """Refuse unknown methods and types, and bounds of costs that cross."""
+        self._check("method", Method)
+        self._check("W_type", CovarianceType)
+        self._check("se_type", CovarianceType)
+        lower, upper = self.cost_bounds
+        if not lower < upper:
+            why = "the lower bound comes first"
+            raise ConfigurationError("GMM.costs_bounds", self.costs_bounds, "(lower, upper)", why)
+
+    def _check(self, name: str, literal: Any) -> None:
+        if getattr(self, name) not in get_args(literal):
+            expected = f"one of {', '.join(get_args(literal))}"
+            raise ConfigurationError(f"GMM.{name}", getattr(self, name), expected, "nothing else is defined")
+
+    @property
+    def cost_bounds(self) -> tuple[float, float]:
+        """The bounds of costs, infinite where there are none."""
+        lower, upper = self.costs_bounds or (None, None)
+        return -np.inf if lower is None else lower, np.inf if upper is None else upper
+
+    def theta_bounds(self, layout: Layout) -> tuple[Vector, Vector]:
+        """Return lower and upper bounds of theta, (P,) each.
+
+        Raises
+        ------
+        ParameterError
+            When a bound names nothing that is estimated, has a wrong shape, or crosses the other.
+        """
+        lower, upper = layout.default_bounds()
+        for name, pair in (self.bounds or {}).items():
+            _set_bounds(name, pair, layout, lower, upper)
+        if np.any(lower > upper):
+            crossed = layout.theta_names[int(np.argmax(lower > upper))]
+            raise ParameterError("GMM.bounds", crossed, "lower <= upper", "nothing lies between them")
+        return lower, upper
+
+
+def _set_bounds(name: str, pair: Any, layout: Layout, lower: Vector, upper: Vector) -> None:
+    places = _block_places(layout).get(name)
+    if places is None:
+        if name not in layout.theta_names:
+            expected = f"a block or one of {', '.join(layout.theta_names)}"
+            raise ParameterError("GMM.bounds", name, expected, "only what the optimizer moves has bounds")
+        k = layout.theta_names.index(name)
+        lower[k], upper[k] = (float(value) for value in pair)
+        return
+    start, index, shape = places
+    for bound, values in zip((lower, upper), pair, strict=True):
+        array = np.broadcast_to(np.asarray(values, np.float64), shape)
+        bound[start : start + index[0].size] = array[index]
+
+
+def _block_places(layout: Layout) -> dict[str, tuple[int, tuple[Any, ...], tuple[int, ...]]]:
+    sigma, pi, beta = layout.sigma_rows.size, layout.pi_rows.size, layout.beta_moved.size
+    return {
+        "sigma": (0, (layout.sigma_rows, layout.sigma_cols), layout.sigma0.shape),
+        "pi": (sigma, (layout.pi_rows, layout.pi_cols), layout.pi0.shape),
+        "beta": (sigma + pi, (layout.beta_moved,), layout.beta0.shape),
+        "gamma": (sigma + pi + beta, (layout.gamma_moved,), layout.gamma0.shape),
+    }

@@ -1,0 +1,102 @@
+"""SciPy's optimizers behind one frozen configuration."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+import numpy as np
+from scipy import optimize
+
+from blpsim.arrays import Vector
+from blpsim.errors import ConfigurationError
+
+_TOLERANCES: Mapping[str, Mapping[str, float | None]] = {
+    "l-bfgs-b": {"gtol": None, "ftol": 0.0},
+    "bfgs": {"gtol": None},
+    "cg": {"gtol": None},
+    "newton-cg": {"xtol": None},
+    "tnc": {"gtol": None, "ftol": 0.0, "xtol": 0.0},
+    "slsqp": {"ftol": None},
+    "trust-constr": {"gtol": None},
+    "nelder-mead": {"xatol": None, "fatol": None},
+    "powell": {"xtol": None, "ftol": None},
+}
+_BOUNDED = {"l-bfgs-b", "tnc", "slsqp", "trust-constr", "nelder-mead", "powell"}
+_WITHOUT_GRADIENT = {"nelder-mead", "powell"}
+
+Function = Callable[[Vector], tuple[float, Vector]]
+
+
+class Optimum(NamedTuple):
+    """Where an optimizer stopped."""
+
+    theta: Vector
+    """(P,)."""
+    success: bool
+    """The optimizer's own flag, which is no evidence of a minimum either way."""
+    reached_limit: bool
+    """Whether it used up its iterations."""
+    iterations: int
+    message: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=False)
+class Optimizer:
+    """How the objective is minimized."""
+
+    method: str = "l-bfgs-b"
+    """A method of ``scipy.optimize.minimize``, in lower case, or "return": stay at the start."""
+    gtol: float = 1e-5
+    """Largest element of the projected gradient that counts as zero; the tolerance of methods without one."""
+    max_iterations: int = 1_000
+    """Major iterations."""
+    options: Mapping[str, Any] = field(default_factory=dict)
+    """Other options, passed to SciPy as they are."""
+
+    def __post_init__(self) -> None:
+        """Refuse unknown methods and tolerances that are not positive."""
+        if self.method != "return" and self.method not in _TOLERANCES:
+            expected = f"'return' or one of {', '.join(_TOLERANCES)}"
+            raise ConfigurationError("Optimizer.method", self.method, expected, "SciPy has no other for this")
+        if not self.gtol > 0:
+            why = "no optimizer reaches a gradient of exactly zero"
+            raise ConfigurationError("Optimizer.gtol", self.gtol, "a positive number", why)
+        if self.max_iterations < 1:
+            why = "use Optimizer('return') to stay at the start"
+            raise ConfigurationError("Optimizer.max_iterations", self.max_iterations, "1 or more", why)
+
+    @property
+    def stays(self) -> bool:
+        """Whether the start is where it ends."""
+        return self.method == "return"
+
+    def minimize(self, function: Function, start: Vector, lower: Vector, upper: Vector) -> Optimum:
+        """Return where the method stops.
+
+        function  returns the objective and its gradient, (P,)
+        start     (P,), clipped into the bounds
+        lower     (P,), and upper (P,): infinite where there is no bound; ignored by methods without bounds
+        """
+        if self.stays or start.size == 0:
+            return Optimum(start, True, False, 0, "")
+        uses_gradient = self.method not in _WITHOUT_GRADIENT
+        bounded = self.method in _BOUNDED
+        outcome = optimize.minimize(
+            function if uses_gradient else lambda theta: function(theta)[0],
+            np.clip(start, lower, upper) if bounded else start,
+            jac=uses_gradient or None,
+            method=self.method,
+            bounds=list(zip(lower, upper, strict=True)) if bounded else None,
+            options=self._options(),
+        )
+        iterations = int(getattr(outcome, "nit", 0))
+        theta = np.array(outcome.x, np.float64)
+        limit = iterations >= self.max_iterations
+        return Optimum(theta, bool(outcome.success), limit, iterations, str(outcome.message))
+
+    def _options(self) -> dict[str, Any]:
+        tolerances = {name: self.gtol if value is None else value for name, value in _TOLERANCES[self.method].items()}
+        limit = "maxfun" if self.method == "tnc" else "maxiter"
+        return {**tolerances, limit: self.max_iterations, **self.options}

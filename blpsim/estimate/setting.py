@@ -1,0 +1,161 @@
+"""Everything about an estimation that does not depend on parameters, as arrays."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from blpsim.arrays import Integers, Matrix, Panel, Slopes, Vector
+from blpsim.errors import DataError
+from blpsim.model.absorption import Absorber, fixed_effects
+from blpsim.model.formula import Formula
+from blpsim.model.layout import Layout
+from blpsim.model.model import Model, ModelColumns
+from blpsim.model.panel import Agents, Products, offsets
+
+_COLLINEAR = 1e-10
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Setting:
+    """Data, instruments and absorbed fixed effects of one estimation."""
+
+    model: Model
+    columns: ModelColumns
+    products: Products
+    agents: Agents
+    supply: bool
+    """Whether the supply side is estimated."""
+    x1: Matrix = field(repr=False)
+    """(K1, N) after absorption."""
+    x3: Matrix = field(repr=False)
+    """(K3, N) after absorption, K3 = 0 without supply."""
+    demand_instruments: Matrix = field(repr=False)
+    """(MD, N) after absorption."""
+    supply_instruments: Matrix = field(repr=False)
+    """(MS, N) after absorption, MS = 0 without supply."""
+    demand_absorber: Absorber | None
+    supply_absorber: Absorber | None
+    start_delta: Vector = field(repr=False)
+    """(N,) mean utilities of plain logit."""
+
+    @property
+    def number(self) -> int:
+        """N."""
+        return self.products.number
+
+    @property
+    def price_columns(self) -> Integers:
+        """(E,) positions of the X1 columns that depend on prices."""
+        return np.flatnonzero(self.columns.x1.depends_on_prices)
+
+    def panel(self, layout: Layout) -> Panel:
+        """Return the data as kernels read them."""
+        products, agents = self.products, self.agents
+        consumers = agents.consumers(layout.sigma_used if self.columns.x2.names else None)
+        totals = np.add.reduceat(agents.weights, agents.market_offsets[:-1])
+        outside = totals - np.add.reduceat(products.shares, products.market_offsets[:-1])
+        return Panel(
+            offsets(products, agents),
+            consumers,
+            np.ascontiguousarray(self.columns.x2.values(products.columns)),
+            self._slopes(),
+            np.ascontiguousarray(products.prices, np.float64) if self.supply else np.empty(0),
+            products.shares,
+            np.log(products.shares),
+            np.log(outside),
+            bool(np.all(agents.weights > 0)),
+        )
+
+    def _slopes(self) -> Slopes:
+        x1, x2 = self.columns.x1, self.columns.x2
+        if not self.supply:
+            return Slopes(np.empty((self.number, 0)), np.empty((self.number, len(x2.names))), False)
+        data = self.products.columns
+        d_x1 = np.ascontiguousarray(x1.price_derivative(data)[:, self.price_columns])
+        d_x2 = np.ascontiguousarray(x2.price_derivative(data))
+        varies = bool((d_x1 != d_x1[:1]).any() or (d_x2 != d_x2[:1]).any())
+        return Slopes(d_x1, d_x2, varies)
+
+
+def make_setting(
+    model: Model,
+    products: Products,
+    agents: Agents,
+    instruments: tuple[Matrix, Matrix],
+    supply: bool,
+) -> Setting:
+    """Return the setting of an estimation.
+
+    instruments  (N, MD') and (N, MS') excluded instruments; exogenous columns of X1 and X3 join them
+    """
+    data = products.columns
+    columns = model.bind(data)
+    demand_absorber = _absorber(model.demand_absorption, products)
+    supply_absorber = _absorber(model.supply_absorption, products) if supply else None
+    x1 = columns.x1.values(data)
+    exogenous = x1[:, ~columns.x1.depends_on_prices]
+    demand = np.hstack((instruments[0], exogenous))
+    x3 = columns.x3.values(data) if supply else np.empty((products.number, 0))
+    other = np.hstack((instruments[1], x3)) if supply else np.empty((products.number, 0))
+    return Setting(
+        model=model,
+        columns=columns,
+        products=products,
+        agents=agents,
+        supply=supply,
+        x1=_rows(x1, demand_absorber),
+        x3=_rows(x3, supply_absorber),
+        demand_instruments=_rows(demand, demand_absorber),
+        supply_instruments=_rows(other, supply_absorber),
+        demand_absorber=demand_absorber,
+        supply_absorber=supply_absorber,
+        start_delta=logit_delta(products),
+    )
+
+
+def logit_delta(products: Products) -> Vector:
+    """Return log S_j - log S_0, (N,): the mean utilities of plain logit."""
+    totals = np.add.reduceat(products.shares, products.market_offsets[:-1])
+    return np.log(products.shares) - np.repeat(np.log(1 - totals), np.diff(products.market_offsets))
+
+
+def _absorber(formula: Formula | None, products: Products) -> Absorber | None:
+    return None if formula is None else Absorber(groups=fixed_effects(formula, products.columns))
+
+
+def _rows(matrix: Matrix, absorber: Absorber | None) -> Matrix:
+    if absorber is not None and matrix.shape[1]:
+        matrix = absorber.residualize(matrix)
+    return np.ascontiguousarray(matrix.T)
+
+
+def check_setting(setting: Setting, names: tuple[tuple[str, ...], tuple[str, ...]]) -> None:
+    """Refuse collinear characteristics and instruments.
+
+    names  labels of the demand and supply instruments
+
+    Raises
+    ------
+    DataError
+        Naming the column that others explain.
+    """
+    columns = setting.columns
+    _check_rank("X1", setting.x1, columns.x1.names)
+    _check_rank("demand instruments", setting.demand_instruments, names[0])
+    if setting.supply:
+        _check_rank("X3", setting.x3, columns.x3.names)
+        _check_rank("supply instruments", setting.supply_instruments, names[1])
+
+
+def _check_rank(what: str, rows: Matrix, names: tuple[str, ...]) -> None:
+    if rows.shape[0] > rows.shape[1]:
+        why = "there are more columns than products"
+        raise DataError(what, f"{rows.shape[0]} columns", f"at most {rows.shape[1]}", why)
+    diagonal = np.abs(np.diag(np.linalg.qr(rows.T, mode="r")))
+    scales = np.sqrt((rows**2).sum(axis=1))
+    bad = np.flatnonzero(diagonal <= _COLLINEAR + _COLLINEAR * scales)
+    if bad.size:
+        why = "it is a linear combination of the columns before it, after absorbing fixed effects"
+        raise DataError(what, names[bad[0]], "linearly independent columns", why)
