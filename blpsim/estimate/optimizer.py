@@ -42,7 +42,7 @@ class Optimum(NamedTuple):
     message: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=False)
+@dataclass(frozen=True, slots=True)
 class Optimizer:
     """How the objective is minimized."""
 
@@ -72,6 +72,11 @@ class Optimizer:
         """Whether the start is where it ends."""
         return self.method == "return"
 
+    @property
+    def has_bounds(self) -> bool:
+        """Whether the method respects bounds; others ignore them, as PyBLP's do."""
+        return self.method in _BOUNDED
+
     def minimize(self, function: Function, start: Vector, lower: Vector, upper: Vector) -> Optimum:
         """Return where the method stops.
 
@@ -82,8 +87,9 @@ class Optimizer:
         if self.stays or start.size == 0:
             return Optimum(start, True, False, 0, "")
         uses_gradient = self.method not in _WITHOUT_GRADIENT
-        bounded = self.method in _BOUNDED
-        outcome = optimize.minimize(
+        bounded = self.has_bounds
+        minimize: Any = optimize.minimize
+        outcome = minimize(
             function if uses_gradient else lambda theta: function(theta)[0],
             np.clip(start, lower, upper) if bounded else start,
             jac=uses_gradient or None,
@@ -97,6 +103,7 @@ class Optimizer:
         return Optimum(theta, bool(outcome.success), limit, iterations, str(outcome.message))
 
     def _options(self) -> dict[str, Any]:
-        tolerances = {name: self.gtol if value is None else value for name, value in _TOLERANCES[self.method].items()}
+        defaults = _TOLERANCES[self.method].items()
+        tolerances = {name: self.gtol if value is None else value for name, value in defaults}
         limit = "maxfun" if self.method == "tnc" else "maxiter"
         return {**tolerances, limit: self.max_iterations, **self.options}

@@ -91,7 +91,7 @@ def make_setting(
     instruments  (N, MD') and (N, MS') excluded instruments; exogenous columns of X1 and X3 join them
     """
     data = products.columns
-    columns = model.bind(data)
+    columns = model.bind(data, agents.demographic_names)
     demand_absorber = _absorber(model.demand_absorption, products)
     supply_absorber = _absorber(model.supply_absorption, products) if supply else None
     x1 = columns.x1.values(data)
@@ -118,7 +118,8 @@ def make_setting(
 def logit_delta(products: Products) -> Vector:
     """Return log S_j - log S_0, (N,): the mean utilities of plain logit."""
     totals = np.add.reduceat(products.shares, products.market_offsets[:-1])
-    return np.log(products.shares) - np.repeat(np.log(1 - totals), np.diff(products.market_offsets))
+    delta: Vector = np.log(products.shares) - np.repeat(np.log(1 - totals), np.diff(products.market_offsets))
+    return delta
 
 
 def _absorber(formula: Formula | None, products: Products) -> Absorber | None:

@@ -1,0 +1,75 @@
+"""Weighting matrices, covariances of moments, and standard errors, as PyBLP defines them."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from blpsim.arrays import Booleans, Matrix, Vector
+from blpsim.errors import DataError
+from blpsim.estimate.objective import Jacobian
+from blpsim.estimate.setting import Setting
+
+
+def two_stage_weighting(setting: Setting) -> Matrix:
+    """Return blockdiag((Z'Z / N)^{-1}), (M, M)."""
+    demand, supply = setting.demand_instruments, setting.supply_instruments
+    weighting = np.zeros((len(demand) + len(supply),) * 2)
+    for start, z in ((0, demand), (len(demand), supply)):
+        if len(z):
+            block = np.linalg.inv(z @ z.T / setting.number)
+            weighting[start : start + len(z), start : start + len(z)] = (block + block.T) / 2
+    return weighting
+
+
+def moment_covariance(setting: Setting, residuals: tuple[Vector, Vector], kind: str, center: bool) -> Matrix:
+    """Return S, (M, M), from xi and omega, (N,) each.
+
+    Source: the robust, clustered and unadjusted covariances of Conlon and Gortmaker (2020).
+    """
+    xi, omega = residuals
+    demand, supply = setting.demand_instruments, setting.supply_instruments
+    if kind == "unadjusted":
+        errors = [(xi, demand), (omega, supply)] if setting.supply else [(xi, demand)]
+        blocks = [[_covariance(u, v) * (y @ z.T) for v, z in errors] for u, y in errors]
+        covariance = np.block(blocks) / setting.number
+    else:
+        g = np.vstack((demand * xi, supply * omega)) if setting.supply else demand * xi
+        if center:
+            g = g - g.mean(axis=1, keepdims=True)
+        if kind == "clustered":
+            codes = pd.factorize(_clusters(setting))[0]
+            g = np.array([np.bincount(codes, row) for row in g])
+        covariance = g @ g.T / setting.number
+    return (covariance + covariance.T) / 2
+
+
+def parameter_covariance(
+    setting: Setting, jacobian: Jacobian, weighting: Matrix, moments: Matrix | None, kept: Booleans
+) -> Matrix:
+    """Return the covariance of estimates, (P, P); NaN for parameters that are not kept.
+
+    moments  (M, M) covariance of moments, or None when the weighting matrix is its inverse
+    kept     (P,) parameters that are not at a bound
+    """
+    demand = setting.demand_instruments @ jacobian.xi[:, kept] / setting.number
+    supply = setting.supply_instruments @ jacobian.omega[:, kept] / setting.number
+    g = np.vstack((demand, supply))
+    covariance = np.linalg.inv(g.T @ weighting @ g)
+    if moments is not None:
+        covariance = covariance @ g.T @ weighting @ moments @ weighting @ g @ covariance
+    full = np.full((kept.size, kept.size), np.nan)
+    full[np.ix_(kept, kept)] = (covariance + covariance.T) / 2 / setting.number
+    return full
+
+
+def _covariance(u: Vector, v: Vector) -> float:
+    return float(np.mean((u - u.mean()) * (v - v.mean())))
+
+
+def _clusters(setting: Setting) -> Vector:
+    if "clustering_ids" not in setting.products.columns:
+        why = "clustered covariances need them"
+        raise DataError("clustering_ids", "no such column", "a cluster for each product", why)
+    clusters: Vector = setting.products.columns["clustering_ids"]
+    return clusters

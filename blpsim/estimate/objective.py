@@ -1,0 +1,250 @@
+"""The GMM objective of one step as a function of theta, with its gradient."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from blpsim.arrays import Bench, Directions, Integers, Matrix, Moments, Panel, State, Tastes, Vector
+from blpsim.estimate.gmm import GMM
+from blpsim.estimate.setting import Setting
+from blpsim.kernels.evaluation import COEFFICIENTS, FINE, NO_DERIVATIVE, NOT_FINITE, evaluate
+from blpsim.kernels.forward import ALPHA, PI, SIGMA, jacobians
+from blpsim.kernels.gradient import differentiate
+from blpsim.kernels.inversion import MEMORY
+from blpsim.model.layout import Layout
+from blpsim.status import Status
+
+_PENALTY = 1e10
+_STATUSES = {FINE: Status.EVALUATED, NOT_FINITE: Status.NON_FINITE}
+
+
+class Jacobian(NamedTuple):
+    """Derivatives of xi and omega, (N, P) each, P = all that is estimated, in the layout's order of names."""
+
+    xi: Matrix
+    omega: Matrix
+
+
+class Objective:
+    """The objective of one GMM step; the last evaluation stays in ``state``."""
+
+    def __init__(self, setting: Setting, layout: Layout, gmm: GMM, weighting: Matrix) -> None:
+        """Arrange arrays for kernels.
+
+        weighting  (M, M)
+        """
+        self.setting, self.layout, self.gmm = setting, layout, gmm
+        self.panel = setting.panel(layout)
+        self.moments = _moments(setting, layout, gmm, weighting)
+        self.state = _state(self.panel, self.moments)
+        self.bench = _bench(self.panel)
+        self.start_delta = setting.start_delta
+        self.given = (
+            np.empty(layout.beta_given.size),
+            np.empty(layout.gamma_given.size if setting.supply else 0),
+        )
+        self._given_gradient = (np.zeros(self.given[0].size), np.zeros(self.given[1].size))
+        self._price_columns = setting.price_columns if setting.supply else np.empty(0, np.int64)
+        self.evaluations = self.inversion_evaluations = self.failures = self.clipped = 0
+        self.status = Status.PENDING
+        self._last = (_PENALTY, np.zeros(layout.theta0.size))
+
+    def tastes(self, theta: Vector) -> Tastes:
+        """Return what theta says of tastes, and fill the given coefficients."""
+        layout = self.layout
+        beta = layout.beta(theta)
+        self.given[0][:] = beta[layout.beta_given]
+        if self.setting.supply:
+            self.given[1][:] = layout.gamma(theta)[layout.gamma_given]
+        return Tastes(layout.sigma(theta), layout.pi(theta), beta[self._price_columns])
+
+    def value(self, theta: Vector) -> float:
+        """Return the objective at theta, after setting ``status``; NaN when there is none."""
+        self.evaluations += 1
+        self.state.delta[:] = self.start_delta
+        code, objective, self.clipped = evaluate(
+            self.panel,
+            self.tastes(theta),
+            self.given,
+            self.moments,
+            self.state,
+            self.bench,
+            self.gmm.iteration.rule,
+        )
+        self.inversion_evaluations += int(self.state.evaluations.sum())
+        self.status = _STATUSES.get(code, Status.SINGULAR)
+        return objective if code == FINE else np.nan
+
+    def __call__(self, theta: Vector) -> tuple[float, Vector]:
+        """Return the objective and its gradient, (P,); where there is none, a penalty that leads back."""
+        objective = self.value(theta) if np.isfinite(theta).all() else np.nan
+        if np.isfinite(objective):
+            code = differentiate(self.panel, self.moments, self.state, self.bench, self._given_gradient)
+            gradient = self._gradient()
+            if code != NO_DERIVATIVE and np.isfinite(gradient).all():
+                self._last = (objective, gradient)
+                return objective, gradient
+            self.status = Status.SINGULAR
+        self.failures += 1
+        return max(_PENALTY, 10 * abs(self._last[0])), self._last[1]
+
+    def _gradient(self) -> Vector:
+        layout, state = self.layout, self.state
+        beta = np.zeros(layout.beta0.size)
+        beta[layout.beta_given] = self._given_gradient[0]
+        beta[self._price_columns] += state.d_alpha
+        gamma = np.zeros(layout.gamma0.size)
+        gamma[layout.gamma_given] = self._given_gradient[1]
+        return np.concatenate(
+            (
+                state.d_sigma[layout.sigma_rows, layout.sigma_cols],
+                state.d_pi[layout.pi_rows, layout.pi_cols],
+                beta[layout.beta_moved],
+                gamma[layout.gamma_moved],
+            )
+        )
+
+    def beta(self, theta: Vector) -> Vector:
+        """Return all of beta, (K1,), after an evaluation."""
+        beta = self.layout.beta(theta)
+        beta[np.isnan(beta)] = self.state.linear[: self.moments.free_demand.shape[0]]
+        return beta
+
+    def gamma(self, theta: Vector) -> Vector:
+        """Return all of gamma, (K3,), after an evaluation."""
+        gamma = self.layout.gamma(theta)
+        gamma[np.isnan(gamma)] = self.state.linear[self.moments.free_demand.shape[0] :]
+        return gamma
+
+    def residuals(self) -> tuple[Vector, Vector]:
+        """Return xi and omega, (N,) each, less their fixed effects, after an evaluation."""
+        xi, omega = self.state.xi.copy(), self.state.omega.copy()
+        if self.setting.demand_absorber is not None:
+            xi = self.setting.demand_absorber.residualize(xi)
+        if self.setting.supply_absorber is not None:
+            omega = self.setting.supply_absorber.residualize(omega)
+        return xi, omega
+
+    def jacobian(self) -> Jacobian:
+        """Return the derivatives of xi and omega with respect to all that is estimated, after an evaluation."""
+        layout, setting = self.layout, self.setting
+        directions = _directions(layout, self._price_columns)
+        supply = setting.supply
+        d_xi = np.empty((directions.kind.size, setting.number))
+        d_eta = np.empty((directions.kind.size if supply else 0, setting.number))
+        jacobians(self.panel, self.state, self.bench, directions, d_xi, d_eta)
+        nonlinear = layout.sigma_rows.size + layout.pi_rows.size
+        xi = np.vstack((-setting.x1, d_xi[:nonlinear], np.zeros((len(setting.x3), setting.number))))
+        omega = np.zeros_like(xi)
+        if supply:
+            d_omega = -d_eta * self._d_costs()
+            k1 = layout.beta0.size
+            omega[k1 : k1 + nonlinear] = d_omega[:nonlinear]
+            omega[self._price_columns] = d_omega[nonlinear:]
+            omega[k1 + nonlinear :] = -setting.x3
+        names = _all_names(layout)
+        kept = [names.index(name) for name in layout.names]
+        return Jacobian(xi[kept].T, omega[kept].T)
+
+    def _d_costs(self) -> Vector:
+        costs, (lower, upper) = self.state.costs, self.moments.cost_bounds
+        inside = (costs > lower) & (costs < upper)
+        derivative: Vector = np.where(inside, 1 / costs if self.moments.log_costs else 1.0, 0.0)
+        return derivative
+
+
+def _all_names(layout: Layout) -> list[str]:
+    nonlinear = layout.sigma_rows.size + layout.pi_rows.size
+    beta = [f"beta[{name}]" for name in layout.x1_names]
+    gamma = [f"gamma[{name}]" for name in layout.x3_names]
+    return [*beta, *layout.theta_names[:nonlinear], *gamma]
+
+
+def _directions(layout: Layout, price_columns: Integers) -> Directions:
+    sigma, pi, prices = layout.sigma_rows.size, layout.pi_rows.size, price_columns.size
+    return Directions(
+        np.repeat(np.array([SIGMA, PI, ALPHA]), [sigma, pi, prices]),
+        np.concatenate((layout.sigma_rows, layout.pi_rows, np.arange(prices))),
+        np.concatenate((layout.sigma_cols, layout.pi_cols, np.zeros(prices, np.int64))),
+    )
+
+
+def _moments(setting: Setting, layout: Layout, gmm: GMM, weighting: Matrix) -> Moments:
+    number, supply = setting.number, setting.supply
+    free_demand = np.isnan(layout.beta0)
+    free_supply = np.isnan(layout.gamma0)
+    demand, other = setting.demand_instruments, setting.supply_instruments
+    columns, costs = setting.x1[free_demand], setting.x3[free_supply]
+    linear = np.zeros((len(demand) + len(other), len(columns) + len(costs)))
+    linear[: len(demand), : len(columns)] = demand @ columns.T / number
+    linear[len(demand) :, len(columns) :] = other @ costs.T / number
+    weighted = linear.T @ weighting
+    log_costs = setting.model.costs == "log"
+    transformed = np.log(setting.products.prices) if log_costs else setting.products.prices
+    return Moments(
+        np.ascontiguousarray(setting.x1[layout.beta_given]),
+        np.ascontiguousarray(columns),
+        np.ascontiguousarray(setting.x3[layout.gamma_given]) if supply else np.empty((0, number)),
+        np.ascontiguousarray(costs) if supply else np.empty((0, number)),
+        demand,
+        other,
+        np.zeros(number)
+        if setting.demand_absorber is None
+        else setting.start_delta - setting.demand_absorber.residualize(setting.start_delta),
+        np.zeros(number)
+        if setting.supply_absorber is None
+        else transformed - setting.supply_absorber.residualize(transformed),
+        np.ascontiguousarray(weighting),
+        np.ascontiguousarray(np.linalg.solve(weighted @ linear, weighted)),
+        float(number) if gmm.scale_objective else 1.0,
+        np.array(gmm.cost_bounds, np.float64),
+        log_costs,
+    )
+
+
+def _state(panel: Panel, moments: Moments) -> State:
+    number, markets = panel.shares.size, panel.log_outside.size
+    agents = int(np.diff(panel.offsets.agents).max())
+    firm = int(np.diff(panel.offsets.firm_products).max())
+    supply = moments.supply_instruments.shape[0] > 0
+    rows, k2 = number if supply else 0, panel.x2.shape[1]
+    m = moments.weighting.shape[0]
+    return State(
+        delta=np.empty(number),
+        probabilities=np.empty((number, agents)),
+        slopes=np.empty((rows if panel.slopes.varies else markets, agents)),
+        gamma=np.empty((rows, firm)),
+        factors=np.empty((rows, firm)),
+        pivots=np.empty(rows, np.int64),
+        own=np.empty(rows),
+        eta=np.empty(rows),
+        costs=np.empty(rows),
+        xi=np.empty(number),
+        omega=np.empty(rows),
+        moments=np.empty(m),
+        weighted=np.empty(m),
+        linear=np.empty(moments.concentration.shape[0]),
+        demand_seed=np.empty(number),
+        supply_seed=np.empty(rows),
+        evaluations=np.zeros(markets, np.int64),
+        residuals=np.full(markets, np.inf),
+        d_sigma=np.empty((k2, k2)),
+        d_pi=np.empty((k2, panel.consumers.demographics.shape[0])),
+        d_alpha=np.empty(panel.slopes.x1.shape[1]),
+    )
+
+
+def _bench(panel: Panel) -> Bench:
+    agents = int(np.diff(panel.offsets.agents).max())
+    products = int(np.diff(panel.offsets.products).max())
+    firms = int(np.diff(panel.offsets.firms).max())
+    return Bench(
+        np.empty((COEFFICIENTS + panel.x2.shape[1], agents)),
+        np.empty((20, products)),
+        np.empty((2 * firms, agents)),
+        np.empty((products, products)),
+        np.empty((MEMORY + 1, MEMORY)),
+        np.empty(products, np.int64),
+    )
