@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
+from typing import Protocol, cast, runtime_checkable
 
 import numpy as np
 
@@ -34,10 +34,11 @@ AnyDistribution = Distribution | MarketDistribution
 
 def draw(distribution: AnyDistribution, generator: np.random.Generator, counts: Integers) -> Vector:
     """Return draws as floats, (sum of counts,), ``counts[t]`` of them for market t."""
-    if isinstance(distribution, MarketDistribution):
-        values = distribution.draw_by_market(generator, counts)
+    by_market = getattr(distribution, "draw_by_market", None)
+    if by_market is not None:
+        values = by_market(generator, counts)
     else:
-        values = distribution.draw(generator, int(counts.sum()))
+        values = cast(Distribution, distribution).draw(generator, int(counts.sum()))
     return np.ascontiguousarray(values, np.float64)
 
 

@@ -119,7 +119,7 @@ def _has_unnatural(distribution: Distribution) -> bool:
 
 
 def _counts(name: str, given: int | Distribution, generator: np.random.Generator, size: int) -> Integers:
-    if not isinstance(given, Distribution):
+    if isinstance(given, int | np.integer):
         return np.full(size, given, np.int64)
     drawn = given.draw(generator, size)
     counts = np.rint(drawn).astype(np.int64)
