@@ -18,9 +18,14 @@ if TYPE_CHECKING:
     from blpsim.errors import FormulaError as FormulaError
     from blpsim.errors import ParameterError as ParameterError
     from blpsim.errors import StoreError as StoreError
+    from blpsim.estimate.estimator import Estimate as Estimate
+    from blpsim.estimate.estimator import Estimator as Estimator
+    from blpsim.estimate.estimator import Starts as Starts
     from blpsim.estimate.gmm import GMM as GMM
     from blpsim.estimate.gmm import Inversion as Inversion
     from blpsim.estimate.optimizer import Optimizer as Optimizer
+    from blpsim.estimate.problem import Problem as Problem
+    from blpsim.estimate.problem import Result as Result
     from blpsim.model import instruments as instruments
     from blpsim.model.conduct import Conduct as Conduct
     from blpsim.model.integration import Integration as Integration
@@ -60,8 +65,10 @@ _NAMES = {
         "ParameterError",
         "StoreError",
     ),
+    "estimate.estimator": ("Estimate", "Estimator", "Starts"),
     "estimate.gmm": ("GMM", "Inversion"),
     "estimate.optimizer": ("Optimizer",),
+    "estimate.problem": ("Problem", "Result"),
     "model.conduct": ("Conduct",),
     "model.integration": ("Integration",),
     "model.model": ("Model",),

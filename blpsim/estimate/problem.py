@@ -204,9 +204,8 @@ def _status(
 def _updated(objective: Objective) -> Matrix:
     gmm = objective.gmm
     covariance = moment_covariance(objective.setting, objective.residuals(), gmm.W_type, gmm.center_moments)
-    weighting: Matrix = np.linalg.inv(covariance)
-    symmetric: Matrix = (weighting + weighting.T) / 2
-    return symmetric
+    weighting = np.linalg.inv(covariance)
+    return np.asarray((weighting + weighting.T) / 2, np.float64)
 
 
 def _result(
@@ -224,7 +223,8 @@ def _result(
     W, updated = objective.moments.weighting, _updated(objective)
     covariance = moment_covariance(setting, residuals, gmm.se_type, gmm.center_moments)
     unadjusted = gmm.se_type == "unadjusted"
-    weighting: Matrix = np.linalg.inv(covariance) if unadjusted and gmm.method == "1s" else W
+    first = unadjusted and gmm.method == "1s"
+    weighting = np.asarray(np.linalg.inv(covariance) if first else W, np.float64)
     kept = ~at_bound
     variances = parameter_covariance(
         setting, objective.jacobian(), weighting, None if unadjusted else covariance, kept
