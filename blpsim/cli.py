@@ -230,7 +230,10 @@ def _status_text(found: Progress) -> str:
     )
     rows = [
         f"  {scenario} | {estimator}: "
-        + ", ".join(f"{number} {status.meaning}" for status, number in counts.items() if number)
+        + (
+            ", ".join(f"{number} {status.meaning}" for status, number in counts.items() if number)
+            or "nothing"
+        )
         for scenario, row in found.counts.items()
         for estimator, counts in row.items()
     ]

@@ -28,12 +28,18 @@ _limits = cast(Any, threadpoolctl).threadpool_limits
 
 @contextmanager
 def one_thread() -> Iterator[None]:
-    """Keep this process's libraries, and the environment of those it starts, to one thread."""
+    """Keep this process's libraries, and those of processes it starts, to one thread."""
+    with one_thread_environment(), _limits(limits=1):
+        yield
+
+
+@contextmanager
+def one_thread_environment() -> Iterator[None]:
+    """Let libraries that are loaded from now on, here or in processes that are started, have one thread."""
     before = {name: os.environ.get(name) for name in SINGLE_THREAD}
     os.environ.update(SINGLE_THREAD)
     try:
-        with _limits(limits=1):
-            yield
+        yield
     finally:
         for name, value in before.items():
             os.environ.pop(name, None)

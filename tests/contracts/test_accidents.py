@@ -23,6 +23,18 @@ design = bs.Design(name="slow", seed=1, replications=200, scenarios={"normals": 
                    estimators={"mean": Mean()})
 """
 
+STUCK = """
+import time
+import blpsim as bs
+from tests.study.toys import Mean, Normals
+class Stuck(Normals):
+    def generate(self, streams):
+        time.sleep(60 if streams.replication > 1 else 0)
+        return Normals.generate(self, streams)
+design = bs.Design(name="stuck", seed=1, replications=200, scenarios={"normals": Stuck()},
+                   estimators={"mean": Mean()})
+"""
+
 
 def designed(**fails):
     return Design(
@@ -79,7 +91,7 @@ def test_ctrl_c_ends_cleanly_with_everything_finished_published(tmp_path, worker
 
 @pytest.mark.parametrize("workers", [0, 2])
 def test_a_second_ctrl_c_ends_at_once_without_loss(tmp_path, workers):
-    (tmp_path / "design.py").write_text(SLOW.replace("seconds=0.1", "seconds=2"))
+    (tmp_path / "design.py").write_text(STUCK)
     store = tmp_path / "store"
     process = started(tmp_path, store, workers)
     done = len(Journal(store / "journal"))
@@ -89,7 +101,7 @@ def test_a_second_ctrl_c_ends_at_once_without_loss(tmp_path, workers):
     os.killpg(process.pid, signal.SIGINT)
     _, errors = process.communicate(timeout=20)
     assert process.returncode == 130, errors
-    assert time.monotonic() - began < 2
+    assert time.monotonic() - began < 10
     journal = Journal(store / "journal")
     assert len(journal) >= done
     assert journal.verify() == {}
