@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from blpsim.errors import StoreError as StoreError
     from blpsim.estimate.estimator import Estimate as Estimate
     from blpsim.estimate.estimator import Estimator as Estimator
+    from blpsim.estimate.estimator import Start as Start
     from blpsim.estimate.estimator import Starts as Starts
     from blpsim.estimate.gmm import GMM as GMM
     from blpsim.estimate.gmm import Inversion as Inversion
@@ -65,7 +66,7 @@ _NAMES = {
         "ParameterError",
         "StoreError",
     ),
-    "estimate.estimator": ("Estimate", "Estimator", "Starts"),
+    "estimate.estimator": ("Estimate", "Estimator", "Start", "Starts"),
     "estimate.gmm": ("GMM", "Inversion"),
     "estimate.optimizer": ("Optimizer",),
     "estimate.problem": ("Problem", "Result"),

@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Protocol, TypeAlias, runtime_checkable
+from typing import Any, Protocol, TypeAlias, runtime_checkable
 
 from numpy.typing import ArrayLike
 
 from blpsim.status import Status
 from blpsim.streams import Streams
+
+SomeScenario: TypeAlias = Any
+"""The kind of scenario that an estimator knows how to estimate."""
+
+SomeDataset: TypeAlias = Any
+"""The kind of dataset that its scenarios generate."""
 
 Estimand: TypeAlias = Callable[..., float]
 """A function of an economy; its value at the truth may differ by replication."""
@@ -57,8 +63,8 @@ class EstimateProtocol(Protocol):
 class EstimatorProtocol(Protocol):
     """One way to estimate a scenario's parameters."""
 
-    def names(self, scenario: ScenarioProtocol, /) -> tuple[str, ...]:
+    def names(self, scenario: SomeScenario, /) -> tuple[str, ...]:
         """Return the names of the parameters that it estimates on a scenario's datasets, (P,)."""
 
-    def estimate(self, dataset: object, streams: Streams, /) -> EstimateProtocol:
+    def estimate(self, dataset: SomeDataset, streams: Streams, /) -> EstimateProtocol:
         """Return the estimate on one dataset."""
