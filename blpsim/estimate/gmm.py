@@ -26,7 +26,7 @@ class Inversion:
     """How market shares are inverted for mean utilities."""
 
     method: str = "anderson"
-    """Acceleration: "anderson" (memory 3; when it fails SQUAREM, then the plain contraction), "squarem", "simple"."""
+    """Acceleration: "anderson" (memory 3, then SQUAREM and the plain contraction), "squarem" or "simple"."""
     mapping: str = "outside_corrected"
     """"outside_corrected" (Fukasawa 2024) or "contraction" (Berry, Levinsohn and Pakes 1995)."""
     tolerance: float = 1e-13
@@ -93,7 +93,7 @@ class GMM:
             why = "the lower bound comes first"
             raise ConfigurationError("GMM.costs_bounds", self.costs_bounds, "(lower, upper)", why)
 
-    def _check(self, name: str, literal: Any) -> None:
+    def _check(self, name: str, literal: object) -> None:
         if getattr(self, name) not in get_args(literal):
             expected = f"one of {', '.join(get_args(literal))}"
             raise ConfigurationError(f"GMM.{name}", getattr(self, name), expected, "nothing else is defined")
@@ -121,14 +121,16 @@ class GMM:
         return lower, upper
 
 
-def _set_bounds(name: str, pair: Any, layout: Layout, lower: Vector, upper: Vector) -> None:
+def _set_bounds(
+    name: str, pair: tuple[ArrayLike, ArrayLike], layout: Layout, lower: Vector, upper: Vector
+) -> None:
     places = _block_places(layout).get(name)
     if places is None:
         if name not in layout.theta_names:
             expected = f"a block or one of {', '.join(layout.theta_names)}"
             raise ParameterError("GMM.bounds", name, expected, "only what the optimizer moves has bounds")
         k = layout.theta_names.index(name)
-        lower[k], upper[k] = (float(value) for value in pair)
+        lower[k], upper[k] = np.asarray(pair, np.float64)
         return
     start, index, shape = places
     for bound, values in zip((lower, upper), pair, strict=True):

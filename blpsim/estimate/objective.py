@@ -128,7 +128,7 @@ class Objective:
         return xi, omega
 
     def jacobian(self) -> Jacobian:
-        """Return the derivatives of xi and omega with respect to all that is estimated, after an evaluation."""
+        """Return the derivatives of xi and omega by all that is estimated, after an evaluation."""
         layout, setting = self.layout, self.setting
         directions = _directions(layout, self._price_columns)
         supply = setting.supply

@@ -67,7 +67,6 @@ class Result:
     omega: Vector = field(repr=False)
     costs: Vector = field(repr=False)
     W: Matrix = field(repr=False)
-    updated_W: Matrix = field(repr=False)
     moments: Vector = field(repr=False)
     covariance: Matrix = field(repr=False)
     """(P, P) of the estimates."""
@@ -125,15 +124,14 @@ def solve(setting: Setting, layout: Layout, gmm: GMM) -> Result:
     """Return the estimates of a setting by one- or two-step GMM."""
     began = time.perf_counter()
     _check_identification(setting, layout)
-    W = two_stage_weighting(setting) if gmm.W is None else np.array(gmm.W, np.float64)
+    weighting = two_stage_weighting(setting) if gmm.W is None else np.array(gmm.W, np.float64)
     theta, lower_upper = layout.theta0.copy(), gmm.theta_bounds(layout)
     if not gmm.optimizer.has_bounds:
         lower_upper = (np.full(theta.size, -np.inf), np.full(theta.size, np.inf))
-    objective = Objective(setting, layout, gmm, W)
+    objective = Objective(setting, layout, gmm, weighting)
     if gmm.initial_update:
         objective.value(theta)
-        W = _updated(objective)
-        objective = Objective(setting, layout, gmm, W)
+        objective = Objective(setting, layout, gmm, _updated(objective))
     minimum = _minimize(objective, theta, lower_upper)
     counts = [objective.evaluations, objective.inversion_evaluations]
     if gmm.method == "2s":
@@ -169,8 +167,9 @@ def _hessian(objective: Objective, theta: Vector) -> Matrix:
         step = np.zeros(theta.size)
         step[k] = _DIFFERENCE * max(1.0, abs(theta[k]))
         rows.append((objective(theta + step)[1] - objective(theta - step)[1]) / (2 * step[k]))
-    hessian = np.array(rows).reshape(theta.size, theta.size)
-    return (hessian + hessian.T) / 2
+    hessian = np.array(rows, np.float64).reshape(theta.size, theta.size)
+    symmetric: Matrix = (hessian + hessian.T) / 2
+    return symmetric
 
 
 def _projected(theta: Vector, gradient: Vector, lower: Vector, upper: Vector) -> Vector:
@@ -192,10 +191,8 @@ def _status(
         return Status.EVALUATED
     norm = float(np.abs(projected).max())
     if norm > optimizer.gtol:
-        if optimum.reached_limit:
-            return Status.ITERATION_LIMIT
-        near = norm <= _NEAR * optimizer.gtol
-        return Status.PRECISION_LIMITED if near else Status.NOT_STATIONARY
+        stopped = Status.PRECISION_LIMITED if norm <= _NEAR * optimizer.gtol else Status.NOT_STATIONARY
+        return Status.ITERATION_LIMIT if optimum.reached_limit else stopped
     if smallest < -1e-8 * float(np.abs(hessian).max(initial=0.0)):
         return Status.NOT_A_MINIMUM
     return Status.CONVERGED
@@ -220,11 +217,11 @@ def _result(
     residuals = objective.residuals()
     at_bound = np.zeros(len(layout.names), np.bool_)
     at_bound[layout.theta_positions] = (theta <= bounds[0]) | (theta >= bounds[1])
-    W, updated = objective.moments.weighting, _updated(objective)
+    used = objective.moments.weighting
     covariance = moment_covariance(setting, residuals, gmm.se_type, gmm.center_moments)
     unadjusted = gmm.se_type == "unadjusted"
     first = unadjusted and gmm.method == "1s"
-    weighting = np.asarray(np.linalg.inv(covariance) if first else W, np.float64)
+    weighting = np.asarray(np.linalg.inv(covariance) if first else used, np.float64)
     kept = ~at_bound
     variances = parameter_covariance(
         setting, objective.jacobian(), weighting, None if unadjusted else covariance, kept
@@ -248,8 +245,7 @@ def _result(
         xi=products.restored(residuals[0]),
         omega=products.restored(residuals[1]) if setting.supply else residuals[1],
         costs=products.restored(state.costs) if setting.supply else state.costs,
-        W=W,
-        updated_W=updated,
+        W=used,
         moments=state.moments,
         covariance=variances,
         objective_evaluations=counts[0],

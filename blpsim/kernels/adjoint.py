@@ -101,7 +101,7 @@ def add_rows(total: Matrix, factors: Vector, row: Vector, agents: int) -> None:
 
 @inner_kernel
 def add_loadings(gradient: Matrix, derivatives: Matrix, draws: Matrix, first: int, last: int) -> None:
-    """Add to gradient (K, L) the derivatives (K, I*) times the market's draws, from first to last in (L, I)."""
+    """Add to gradient (K, L) the derivatives (K, I*) times draws, from first to last in (L, I)."""
     agents = last - first
     for k in range(gradient.shape[0]):
         derivative = derivatives[k]

@@ -78,7 +78,7 @@ def exponentiate(utilities: Matrix, outside: Vector, products: int) -> None:
 def shares_at(
     shares: Vector, growth: Vector, odds: Matrix, outside: Vector, scaled: Vector, weights: Vector
 ) -> float:
-    """Fill shares (J,) at odds (J, I*) times growth (J,), scaled (I,) with w / D; return the outside share."""
+    """Fill shares (J,) at odds (J, I*) times growth (J,), scaled (I,) with w / D; return s0."""
     agents = weights.size
     for i in range(agents):
         scaled[i] = outside[i]

@@ -1,7 +1,7 @@
 """How kernels are compiled: once, cached on disk, without Python's lock.
 
 Numba's cache notices a change of a function's own file alone, but a kernel also holds the code of the
-kernels that it calls. So each file's cache lies in a folder named by a hash of that file and of all it imports.
+kernels that it calls. So each file's cache lies in a folder named by a hash of it and of all it imports.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ def kernel(function: Function) -> Function:
 
 
 def inner_kernel(function: Function) -> Function:
-    """Return a kernel that only kernels call: without an entrance from Python it compiles in half the time."""
+    """Return a kernel that only kernels call: without an entrance from Python it compiles faster."""
     return _compiled(function, _REORDERED, no_cpython_wrapper=True)
 
 

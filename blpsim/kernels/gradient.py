@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from blpsim.arrays import Bench, Matrix, Moments, Panel, State, Vector
+from blpsim.arrays import Bench, Moments, Panel, State, Vector
 from blpsim.kernels.adjoint import (
     add_loadings,
     add_rows,

@@ -8,6 +8,7 @@ Anderson with a memory of three. Every one is certified on max |log S - log s|.
 from __future__ import annotations
 
 import math
+
 import numpy as np
 
 from blpsim.arrays import Bench, InversionRule, Matrix, Target, Vector
@@ -58,6 +59,24 @@ def solve_normal_equations(gram: Matrix, right: Vector, size: int) -> bool:
 
 
 @inner_kernel
+def fill_normal_equations(gram: Matrix, right: Vector, differences: Matrix, step: Vector, size: int) -> None:
+    """Fill gram (size, size) and right (size,) for the least-squares weights of differences of steps."""
+    for a in range(size):
+        steps = differences[a]
+        total = 0.0
+        for j in range(step.size):
+            total += steps[j] * step[j]
+        right[a] = total
+        for b in range(a + 1):
+            others = differences[b]
+            total = 0.0
+            for j in range(step.size):
+                total += steps[j] * others[j]
+            gram[a, b] = gram[b, a] = total
+        gram[a, a] *= 1.0 + 1e-14
+
+
+@inner_kernel
 def anderson_step(delta: Vector, step: Vector, work: Matrix, small: Matrix, evaluation: int) -> None:
     """Move delta (J,) by Anderson's extrapolation over the last three differences of steps.
 
@@ -76,21 +95,9 @@ def anderson_step(delta: Vector, step: Vector, work: Matrix, small: Matrix, eval
         last_image[j] = delta[j] + step[j]
         delta[j] = last_image[j]
     size = min(evaluation, MEMORY)
-    gram, right = small, small[MEMORY]
-    for a in range(size):
-        steps = work[2 + a]
-        total = 0.0
-        for j in range(products):
-            total += steps[j] * step[j]
-        right[a] = total
-        for b in range(a + 1):
-            others = work[2 + b]
-            total = 0.0
-            for j in range(products):
-                total += steps[j] * others[j]
-            gram[a, b] = gram[b, a] = total
-        gram[a, a] *= 1.0 + 1e-14
-    if size > 0 and solve_normal_equations(gram, right, size):
+    fill_normal_equations(small, small[MEMORY], work[2:], step, size)
+    right = small[MEMORY]
+    if size > 0 and solve_normal_equations(small, right, size):
         for a in range(size):
             images = work[2 + MEMORY + a]
             weight = right[a]

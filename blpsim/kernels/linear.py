@@ -101,7 +101,8 @@ def solve_by_conjugate_gradients(
 ) -> bool:
     """Replace solution (J,) by J_delta^{-1} of it, preconditioned by the shares; weights must be positive.
 
-    Returns False, with the solution spoiled, when that took too many steps. work (3, J*) and agents (I,) are scratch; every step costs O(IJ).
+    Returns False, with the solution spoiled, when that took too many steps.
+    work (3, J*) and agents (I,) are scratch; every step costs O(IJ).
     """
     products = solution.size
     remainder, direction, image = work[0, :products], work[1, :products], work[2, :products]
@@ -144,7 +145,7 @@ def solve_delta_derivative(
 ) -> bool:
     """Replace solution (J,) by J_delta^{-1} of it; return whether J_delta is regular.
 
-    Conjugate gradients where they converge, as they do unless hardly anybody buys nothing; else a dense system.
+    Conjugate gradients where they converge, as they do unless hardly anybody buys nothing; else densely.
     """
     products, scratch = solution.size, bench.agents[0, : weights.size]
     right = bench.products[7, :products]
