@@ -11,9 +11,10 @@ from typing import Generic, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from blpsim.economy.equilibrium import equilibrium_prices
 from tests.parity.case import Case
 from tests.parity.compare import distance, flat
-from tests.parity.own import own_problem, own_solve
+from tests.parity.own import own_demand, own_problem, own_solve
 from tests.parity.peer import peer_problem, peer_solve
 
 from .designs import priced
@@ -99,8 +100,9 @@ def time_prices(seed: int, repeats: int, derivatives: bool = False) -> Timing:
     """
     drawn, case = priced(seed)
     options = {"compute_gradients": derivatives, "compute_hessians": derivatives}
-    economy = own_solve(case, own_problem(case)).economy
-    own = Timed(lambda: economy, lambda economy: economy.equilibrium(costs=drawn.costs))
+    delta = own_solve(case, own_problem(case)).delta
+    demand, _ = own_demand(case, delta, case.products["firm_ids"])
+    own = Timed(lambda: demand, lambda demand: equilibrium_prices(demand, drawn.costs))
     peer = Timed(lambda: drawn.simulation, lambda s: s.replace_endogenous(costs=drawn.costs, **options))
     ours, theirs = interleaved(own, peer, repeats)
     return Timing(

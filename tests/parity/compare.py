@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .case import Case
-from .own import own_problem, own_solve
+from .own import own_prices, own_problem, own_solve
 from .peer import peer_problem, peer_solve
 
 Array = NDArray[Any]
@@ -68,8 +68,7 @@ def own_quantities(case: Case) -> dict[str, Array]:
     )
     if case.has_supply:
         costs = flat(result.costs)
-        changed = result.economy.equilibrium(firm_ids=merged(case), costs=costs)
-        found |= {"costs": costs, "prices": flat(changed.prices)}
+        found |= {"costs": costs, "prices": own_prices(case, flat(result.delta), merged(case), costs)}
     return found
 
 

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 import blpsim as bs
+from blpsim.arrays import Tastes
+from blpsim.economy.equilibrium import PricedDemand, equilibrium_prices
+from blpsim.model.layout import layout
+from blpsim.model.panel import Products, offsets
 
 from .case import Case
 
@@ -37,3 +43,39 @@ def own_gmm(case: Case, hessian: bool = False) -> Any:
 def own_solve(case: Case, problem: Any, hessian: bool = False) -> Any:
     """Return blpsim's result; without the Hessian unless it is asked for."""
     return problem.solve(own_parameters(case), own_gmm(case, hessian))
+
+
+def own_demand(
+    case: Case, delta: NDArray[np.float64], firm_ids: NDArray[Any]
+) -> tuple[PricedDemand, Products]:
+    """Return demand as a function of prices at the case's parameters, and the products in its order.
+
+    delta     (N,) mean utilities, in the order of the user's rows
+    firm_ids  (N,) who owns what
+    """
+    products = {**case.products, "firm_ids": firm_ids}
+    setting = own_problem(dataclasses.replace(case, products=products)).setting
+    start = layout(own_parameters(case), setting.columns, setting.supply)
+    theta, used = start.theta0, start.sigma_used if setting.columns.x2.names else None
+    tastes = Tastes(start.sigma(theta), start.pi(theta), start.beta(theta)[setting.price_columns])
+    order = setting.products.order
+    demand = PricedDemand(
+        data=setting.products.columns,
+        delta=delta if order is None else delta[order],
+        x1=setting.columns.x1,
+        x2=setting.columns.x2,
+        tastes=tastes,
+        consumers=setting.agents.consumers(used),
+        offsets=offsets(setting.products, setting.agents),
+    )
+    return demand, setting.products
+
+
+def own_prices(
+    case: Case, delta: NDArray[np.float64], firm_ids: NDArray[Any], costs: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Return equilibrium prices, (N,), in the order of the user's rows."""
+    demand, products = own_demand(case, delta, firm_ids)
+    order = products.order
+    found = equilibrium_prices(demand, costs if order is None else costs[order])
+    return products.restored(found.prices)
