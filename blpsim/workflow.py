@@ -83,6 +83,9 @@ def run(
     retry         statuses of estimates that are computed again
     listener      is told how far the run has come
 
+    A design from a file reaches each worker as the file's text, one built in a session by cloudpickle,
+    once. Workers import the script that calls this, so call it under ``if __name__ == "__main__":``.
+
     Raises StoreError for a store that cannot be continued, ConfigurationError for options that cannot
     be, and KeyboardInterrupt after a clean stop, with everything finished on disk and published.
     """
