@@ -86,7 +86,7 @@ def time_solve(case: Case, repeats: int, hessian: bool = False) -> Timing:
             joined(getattr(ours.parameters, name) for name in names),
             joined(getattr(theirs, name) for name in names),
         ),
-        errors_difference=distance(
+        errors_difference=shared_distance(
             joined(getattr(ours.standard_errors, name) for name in names),
             joined(getattr(theirs, f"{name}_se") for name in names),
         ),
@@ -124,6 +124,12 @@ def interleaved(own: Timed, peer: Timed, repeats: int) -> tuple:
         theirs = peer.run()
         ours = own.run(OWN_REPEATS)
     return ours, theirs
+
+
+def shared_distance(ours: NDArray[np.float64], theirs: NDArray[np.float64]) -> float:
+    """Return the distance over elements that both have: at a bound, blpsim gives no standard error."""
+    both = np.isfinite(ours) & np.isfinite(theirs)
+    return distance(ours[both], theirs[both])
 
 
 def joined(blocks: Iterable[object]) -> NDArray[np.float64]:
