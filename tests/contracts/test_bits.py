@@ -67,7 +67,7 @@ def test_a_killed_study_resumes_to_the_same_bits(expected, tmp_path, workers):
     for _ in range(3):
         with subprocess.Popen([*command, "--workers", str(workers)], stderr=subprocess.DEVNULL) as process:
             blocks = len(Journal(tmp_path / "journal"))
-            until = time.monotonic() + 20
+            until = time.monotonic() + 120
             while len(Journal(tmp_path / "journal")) == blocks and process.poll() is None:
                 assert time.monotonic() < until
                 time.sleep(0.01)
