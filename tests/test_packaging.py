@@ -9,6 +9,8 @@ import sys
 import tomllib
 from pathlib import Path
 
+import pandas as pd
+import pyblp
 import pytest
 
 import blpsim
@@ -83,3 +85,19 @@ def test_every_python_that_the_metadata_names_can_install_it():
     lowest = re.fullmatch(r">=3\.(\d+)", PROJECT["requires-python"])[1]
     minors = re.findall(r"Python :: 3\.(\d+)", " ".join(PROJECT["classifiers"]))
     assert min(map(int, minors)) == int(lowest)
+
+
+def test_the_readmes_program_on_real_data_gives_the_numbers_that_the_readme_names():
+    program = next(
+        block for block in re.findall(r"^```python\n(.*?)^```", README, re.M | re.S) if "solve(" in block
+    )
+    names = {
+        "bs": blpsim,
+        "products": pd.read_csv(pyblp.data.NEVO_PRODUCTS_LOCATION),
+        "agents": pd.read_csv(pyblp.data.NEVO_AGENTS_LOCATION),
+    }
+    exec(program, names)
+    result = names["result"]
+    price, error = result.table().loc["beta[prices]", ["estimate", "standard_error"]]
+    assert f"{price:.2f} with a standard error of {error:.2f}" in README
+    assert f"at an objective of {result.objective:.4f}" in README
