@@ -34,6 +34,10 @@ class Optimum(NamedTuple):
 
     theta: Vector
     """(P,)."""
+    value: float
+    """The objective there."""
+    gradient: Vector
+    """(P,) what the optimizer knows of it; NaN for methods that do not use it."""
     success: bool
     """The optimizer's own flag, which is no evidence of a minimum either way."""
     reached_limit: bool
@@ -73,6 +77,11 @@ class Optimizer:
         return self.method == "return"
 
     @property
+    def uses_gradient(self) -> bool:
+        """Whether the method moves by the gradient."""
+        return not self.stays and self.method not in _WITHOUT_GRADIENT
+
+    @property
     def has_bounds(self) -> bool:
         """Whether the method respects bounds; others ignore them, as PyBLP's do."""
         return self.method in _BOUNDED
@@ -85,9 +94,8 @@ class Optimizer:
         lower     (P,), and upper (P,): infinite where there is no bound; ignored by methods without bounds
         """
         if self.stays or start.size == 0:
-            return Optimum(start, True, False, 0, "")
-        uses_gradient = self.method not in _WITHOUT_GRADIENT
-        bounded = self.has_bounds
+            return Optimum(start, np.nan, np.full(start.size, np.nan), True, False, 0, "")
+        uses_gradient, bounded = self.uses_gradient, self.has_bounds
         minimize: Any = optimize.minimize
         outcome = minimize(
             function if uses_gradient else lambda theta: function(theta)[0],
@@ -100,7 +108,16 @@ class Optimizer:
         iterations = int(getattr(outcome, "nit", 0))
         theta = np.array(outcome.x, np.float64)
         limit = iterations >= self.max_iterations
-        return Optimum(theta, bool(outcome.success), limit, iterations, str(outcome.message))
+        gradient = np.array(outcome.jac if uses_gradient else np.full(theta.size, np.nan), np.float64)
+        return Optimum(
+            theta,
+            float(outcome.fun),
+            gradient,
+            bool(outcome.success),
+            limit,
+            iterations,
+            str(outcome.message),
+        )
 
     def _options(self) -> dict[str, Any]:
         defaults = _TOLERANCES[self.method].items()

@@ -27,6 +27,7 @@ from blpsim.model.tables import Table
 from blpsim.status import Status
 
 _NEAR = 10.0
+_RESTARTS = 2
 _DIFFERENCE = 6e-6
 
 
@@ -145,7 +146,7 @@ def solve(setting: Setting, layout: Layout, gmm: GMM) -> Result:
 
 def _minimize(objective: Objective, start: Vector, bounds: tuple[Vector, Vector]) -> Minimum:
     gmm = objective.gmm
-    optimum = gmm.optimizer.minimize(objective, start, *bounds)
+    optimum = _restarted(objective, start, bounds)
     theta = optimum.theta
     size = theta.size
     hessian = np.full((size, size), np.nan)
@@ -159,6 +160,21 @@ def _minimize(objective: Objective, start: Vector, bounds: tuple[Vector, Vector]
         smallest = float(np.linalg.eigvalsh(hessian[np.ix_(free, free)])[0])
     status = _status(objective, optimum, projected, smallest, hessian)
     return Minimum(theta, gradient, projected, hessian, smallest, status)
+
+
+def _restarted(objective: Objective, start: Vector, bounds: tuple[Vector, Vector]) -> Optimum:
+    """Return where the optimizer stops, started again where rounding noise broke off a line search."""
+    optimizer = objective.gmm.optimizer
+    optimum = optimizer.minimize(objective, start, *bounds)
+    for _ in range(_RESTARTS if optimizer.uses_gradient else 0):
+        norm = np.abs(_projected(optimum.theta, optimum.gradient, *bounds)).max(initial=0.0)
+        if optimum.reached_limit or norm <= _NEAR * optimizer.gtol:
+            break
+        again = optimizer.minimize(objective, optimum.theta, *bounds)
+        if not again.value < optimum.value:
+            break
+        optimum = again._replace(iterations=optimum.iterations + again.iterations)
+    return optimum
 
 
 def _hessian(objective: Objective, theta: Vector) -> Matrix:
