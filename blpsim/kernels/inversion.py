@@ -59,50 +59,69 @@ def solve_normal_equations(gram: Matrix, right: Vector, size: int) -> bool:
 
 
 @inner_kernel
-def fill_normal_equations(gram: Matrix, right: Vector, differences: Matrix, step: Vector, size: int) -> None:
-    """Fill gram (size, size) and right (size,) for the least-squares weights of differences of steps."""
-    for a in range(size):
-        steps = differences[a]
-        total = 0.0
-        for j in range(step.size):
-            total += steps[j] * step[j]
-        right[a] = total
-        for b in range(a + 1):
-            others = differences[b]
-            total = 0.0
-            for j in range(step.size):
-                total += steps[j] * others[j]
-            gram[a, b] = gram[b, a] = total
-        gram[a, a] *= 1.0 + 1e-14
+def remember(delta: Vector, step: Vector, work: Matrix, slot: int) -> None:
+    """Move delta (J,) by the step, and keep in work how step and image differ from the last ones.
+
+    slot  where the differences go; negative at the start, which forgets everything
+    """
+    last_image, last_step = work[0], work[1]
+    if slot < 0:
+        for row in range(2, 2 + 2 * MEMORY):
+            fill(work[row, : delta.size], 0.0)
+    steps, images = work[2 + max(slot, 0)], work[2 + MEMORY + max(slot, 0)]
+    for j in range(delta.size):
+        image = delta[j] + step[j]
+        steps[j] = step[j] - last_step[j] if slot >= 0 else 0.0
+        images[j] = image - last_image[j] if slot >= 0 else 0.0
+        last_step[j] = step[j]
+        last_image[j] = image
+        delta[j] = image
+
+
+@inner_kernel
+def fill_normal_equations(small: Matrix, differences: Matrix, step: Vector) -> None:
+    """Fill small (4, 3) with the normal equations of the weights of three differences, in one pass."""
+    a, b, c = differences[0], differences[1], differences[2]
+    aa, ab, ac, bb, bc, cc, ar, br, cr = 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0
+    for j in range(step.size):
+        x, y, z, r = a[j], b[j], c[j], step[j]
+        aa += x * x
+        ab += x * y
+        ac += x * z
+        bb += y * y
+        bc += y * z
+        cc += z * z
+        ar += x * r
+        br += y * r
+        cr += z * r
+    ridge = 1.0 + 1e-14
+    small[0, 0], small[1, 1], small[2, 2] = aa * ridge, bb * ridge, cc * ridge
+    small[1, 0], small[2, 0], small[2, 1] = ab, ac, bc
+    small[0, 1], small[0, 2], small[1, 2] = ab, ac, bc
+    small[3, 0], small[3, 1], small[3, 2] = ar, br, cr
 
 
 @inner_kernel
 def anderson_step(delta: Vector, step: Vector, work: Matrix, small: Matrix, evaluation: int) -> None:
     """Move delta (J,) by Anderson's extrapolation over the last three differences of steps.
 
-    work  (2 + 2 MEMORY, J*)  the last delta and step, then differences of steps and of images
+    work   (2 + 2 MEMORY, J*)  the last image and step, then differences of steps and of images
+    small  (MEMORY + 1, MEMORY)  scratch
     """
-    products = delta.size
-    last_image, last_step = work[0], work[1]
-    if evaluation > 0:
-        slot = (evaluation - 1) % MEMORY
-        steps, images = work[2 + slot], work[2 + MEMORY + slot]
-        for j in range(products):
-            steps[j] = step[j] - last_step[j]
-            images[j] = delta[j] + step[j] - last_image[j]
-    for j in range(products):
-        last_step[j] = step[j]
-        last_image[j] = delta[j] + step[j]
-        delta[j] = last_image[j]
-    size = min(evaluation, MEMORY)
-    fill_normal_equations(small, small[MEMORY], work[2:], step, size)
+    depth = min(MEMORY, delta.size)
+    remember(delta, step, work, (evaluation - 1) % depth if evaluation > 0 else -1)
+    size = min(evaluation, depth)
+    if size == 0:
+        return
+    fill_normal_equations(small, work[2:], step)
     right = small[MEMORY]
-    if size > 0 and solve_normal_equations(small, right, size):
-        for a in range(size):
-            images = work[2 + MEMORY + a]
-            weight = right[a]
-            for j in range(products):
-                delta[j] -= weight * images[j]
+    for k in range(size, MEMORY):
+        right[k] = 0.0
+    if solve_normal_equations(small, right, size):
+        a, b, c = work[2 + MEMORY], work[3 + MEMORY], work[4 + MEMORY]
+        x, y, z = right[0], right[1], right[2]
+        for j in range(delta.size):
+            delta[j] -= x * a[j] + y * b[j] + z * c[j]
 
 
 @inner_kernel
@@ -158,19 +177,16 @@ def iterate_inversion(
     scratch = bench.agents[1, : outside.size]
     residual = np.inf
     for evaluation in range(rule.max_evaluations):
-        distance = np.inf if evaluation == 0 else 0.0
+        distance = np.inf
         if evaluation > 0:
-            for j in range(products):
-                change = delta[j] - base[j]
-                distance = max(distance, abs(change))
-                growth[j] = exp(change)
+            distance = fill_growth(growth, delta, base)
             if not np.isfinite(distance):
                 return evaluation, np.inf
         if distance > REBASING:
             rebase(delta, base, odds, outside, target)
             fill(growth, 1.0)
         outside_share = shares_at(shares, growth, odds, outside, scratch, target.weights)
-        residual = fill_log_ratio(log_ratio, shares, target.log_shares)
+        residual = fill_log_ratio(log_ratio, shares, target.log_shares, rule.tolerance)
         if not residual >= rule.tolerance:
             return evaluation + 1, residual if residual < rule.tolerance else np.inf
         mapping_step(rule.mapping, step, log_ratio, target.log_outside - log(outside_share))
@@ -179,14 +195,34 @@ def iterate_inversion(
 
 
 @inner_kernel
-def fill_log_ratio(log_ratio: Vector, shares: Vector, log_shares: Vector) -> float:
-    """Fill log_ratio (J,) with log S - log s and return its largest size, NaN if one is not finite."""
-    largest, total = 0.0, 0.0
+def fill_growth(growth: Vector, delta: Vector, base: Vector) -> float:
+    """Fill growth (J,) with exp(delta - base), and return the length of delta - base."""
+    total = 0.0
+    for j in range(growth.size):
+        change = delta[j] - base[j]
+        total += change * change
+        growth[j] = exp(change)
+    return math.sqrt(total)
+
+
+@inner_kernel
+def fill_log_ratio(log_ratio: Vector, shares: Vector, log_shares: Vector, tolerance: float) -> float:
+    """Fill log_ratio (J,) with log S - log s, and return its largest size where that may be within tolerance.
+
+    Elsewhere its length stands in, which is no smaller and vectorizes; NaN if an element is not finite.
+    """
+    total = 0.0
     for j in range(log_ratio.size):
         log_ratio[j] = log_shares[j] - log(shares[j])
+        total += log_ratio[j] * log_ratio[j]
+    if not np.isfinite(total):
+        return np.nan
+    if total > log_ratio.size * tolerance * tolerance:
+        return max(math.sqrt(total), tolerance)
+    largest = 0.0
+    for j in range(log_ratio.size):
         largest = max(largest, abs(log_ratio[j]))
-        total += log_ratio[j]
-    return largest if np.isfinite(total) else np.nan
+    return largest
 
 
 @inner_kernel
