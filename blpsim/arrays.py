@@ -65,6 +65,19 @@ class Tastes(NamedTuple):
     """(E,) coefficients of the X1 columns that depend on prices; 0 when concentrated out and unknown."""
 
 
+class Given(NamedTuple):
+    """Coefficients of X1 and X3 that are not concentrated out, and the objective's derivatives there."""
+
+    beta: Vector
+    """(G1,)."""
+    gamma: Vector
+    """(G3,)."""
+    d_beta: Vector
+    """(G1,) without what works through slopes, which is in ``State.d_alpha``."""
+    d_gamma: Vector
+    """(G3,)."""
+
+
 class Slopes(NamedTuple):
     """Derivatives of the characteristics with respect to the product's own price."""
 

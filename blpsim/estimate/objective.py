@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
 import numpy as np
 
-from blpsim.arrays import Bench, Directions, Integers, Matrix, Moments, Panel, State, Tastes, Vector
+from blpsim.arrays import Bench, Directions, Given, Integers, Matrix, Moments, Panel, State, Tastes, Vector
 from blpsim.estimate.gmm import GMM
 from blpsim.estimate.setting import Setting
-from blpsim.kernels.evaluation import COEFFICIENTS, FINE, NO_DERIVATIVE, NOT_FINITE, evaluate
+from blpsim.kernels.evaluation import COEFFICIENTS, FINE, NOT_FINITE
 from blpsim.kernels.forward import ALPHA, PI, SIGMA, jacobians
-from blpsim.kernels.gradient import differentiate
 from blpsim.kernels.inversion import MEMORY
+from blpsim.kernels.objective import evaluate_with_gradient
 from blpsim.model.layout import Layout
 from blpsim.status import Status
 
@@ -41,70 +42,42 @@ class Objective:
         self.state = _state(self.panel, self.moments)
         self.bench = _bench(self.panel)
         self.start_delta = setting.start_delta
-        self.given = (
-            np.empty(layout.beta_given.size),
-            np.empty(layout.gamma_given.size if setting.supply else 0),
-        )
-        self._given_gradient = (np.zeros(self.given[0].size), np.zeros(self.given[1].size))
-        self._price_columns = setting.price_columns if setting.supply else np.empty(0, np.int64)
+        self._rule = gmm.iteration.rule
+        self._parts = _Parts(setting, layout)
         self.evaluations = self.inversion_evaluations = self.failures = self.clipped = 0
         self.status = Status.PENDING
         self._last = (_PENALTY, np.zeros(layout.theta0.size))
-
-    def tastes(self, theta: Vector) -> Tastes:
-        """Return what theta says of tastes, and fill the given coefficients."""
-        layout = self.layout
-        beta = layout.beta(theta)
-        self.given[0][:] = beta[layout.beta_given]
-        if self.setting.supply:
-            self.given[1][:] = layout.gamma(theta)[layout.gamma_given]
-        return Tastes(layout.sigma(theta), layout.pi(theta), beta[self._price_columns])
-
-    def value(self, theta: Vector) -> float:
-        """Return the objective at theta, after setting ``status``; NaN when there is none."""
-        self.evaluations += 1
-        self.state.delta[:] = self.start_delta
-        code, objective, self.clipped = evaluate(
-            self.panel,
-            self.tastes(theta),
-            self.given,
-            self.moments,
-            self.state,
-            self.bench,
-            self.gmm.iteration.rule,
-        )
-        self.inversion_evaluations += int(self.state.evaluations.sum())
-        self.status = _STATUSES.get(code, Status.SINGULAR)
-        return objective if code == FINE else np.nan
+        self._at: Vector | None = None
 
     def __call__(self, theta: Vector) -> tuple[float, Vector]:
         """Return the objective and its gradient, (P,); where there is none, a penalty that leads back."""
-        objective = self.value(theta) if np.isfinite(theta).all() else np.nan
-        if np.isfinite(objective):
-            code = differentiate(self.panel, self.moments, self.state, self.bench, self._given_gradient)
-            gradient = self._gradient()
-            if code != NO_DERIVATIVE and np.isfinite(gradient).all():
-                self._last = (objective, gradient)
-                return objective, gradient
-            self.status = Status.SINGULAR
-        self.failures += 1
-        return max(_PENALTY, 10 * abs(self._last[0])), self._last[1]
-
-    def _gradient(self) -> Vector:
-        layout, state = self.layout, self.state
-        beta = np.zeros(layout.beta0.size)
-        beta[layout.beta_given] = self._given_gradient[0]
-        beta[self._price_columns] += state.d_alpha
-        gamma = np.zeros(layout.gamma0.size)
-        gamma[layout.gamma_given] = self._given_gradient[1]
-        return np.concatenate(
-            (
-                state.d_sigma[layout.sigma_rows, layout.sigma_cols],
-                state.d_pi[layout.pi_rows, layout.pi_cols],
-                beta[layout.beta_moved],
-                gamma[layout.gamma_moved],
-            )
+        if self._at is not None and np.array_equal(theta, self._at):
+            return self._last
+        if not math.isfinite(theta.sum()):
+            self.status = Status.NON_FINITE
+            return self._penalized()
+        self.evaluations += 1
+        self.state.delta[:] = self.start_delta
+        parts = self._parts
+        parts.move_to(theta)
+        code, objective, self.clipped, evaluations = evaluate_with_gradient(
+            self.panel, parts.tastes, parts.given, self.moments, self.state, self.bench, self._rule
         )
+        self.inversion_evaluations += evaluations
+        self.status = _STATUSES.get(code, Status.SINGULAR)
+        if code != FINE:
+            return self._penalized()
+        gradient = parts.gradient(self.state)
+        if not math.isfinite(gradient.sum()):
+            self.status = Status.SINGULAR
+            return self._penalized()
+        self._last, self._at = (objective, gradient), theta.copy()
+        return self._last
+
+    def _penalized(self) -> tuple[float, Vector]:
+        self.failures += 1
+        self._at = None
+        return max(_PENALTY, 10 * abs(self._last[0])), self._last[1]
 
     def beta(self, theta: Vector) -> Vector:
         """Return all of beta, (K1,), after an evaluation."""
@@ -130,7 +103,8 @@ class Objective:
     def jacobian(self) -> Jacobian:
         """Return the derivatives of xi and omega by all that is estimated, after an evaluation."""
         layout, setting = self.layout, self.setting
-        directions = _directions(layout, self._price_columns)
+        prices = self._parts.price_columns
+        directions = _directions(layout, prices)
         supply = setting.supply
         d_xi = np.empty((directions.kind.size, setting.number))
         d_eta = np.empty((directions.kind.size if supply else 0, setting.number))
@@ -142,7 +116,7 @@ class Objective:
             d_omega = -d_eta * self._d_costs()
             k1 = layout.beta0.size
             omega[k1 : k1 + nonlinear] = d_omega[:nonlinear]
-            omega[self._price_columns] = d_omega[nonlinear:]
+            omega[prices] = d_omega[nonlinear:]
             omega[k1 + nonlinear :] = -setting.x3
         names = _all_names(layout)
         kept = [names.index(name) for name in layout.names]
@@ -153,6 +127,52 @@ class Objective:
         inside = (costs > lower) & (costs < upper)
         derivative: Vector = np.where(inside, 1 / costs if self.moments.log_costs else 1.0, 0.0)
         return derivative
+
+
+class _Parts:
+    """Theta taken apart for kernels, and their derivatives put together again, in arrays made once."""
+
+    def __init__(self, setting: Setting, layout: Layout) -> None:
+        sigma, pi = layout.sigma_rows.size, layout.pi_rows.size
+        beta = sigma + pi + layout.beta_moved.size
+        self._stops = (sigma, sigma + pi, beta)
+        self._layout = layout
+        self.price_columns = setting.price_columns if setting.supply else np.empty(0, np.int64)
+        self._beta, self._gamma = layout.beta0.copy(), layout.gamma0.copy()
+        self.tastes = Tastes(layout.sigma0.copy(), layout.pi0.copy(), np.empty(self.price_columns.size))
+        given = layout.beta_given.size, layout.gamma_given.size if setting.supply else 0
+        self.given = Given(*(np.empty(size) for size in (*given, *given)))
+        self._d_beta, self._d_gamma = np.zeros(self._beta.size), np.zeros(self._gamma.size)
+
+    def move_to(self, theta: Vector) -> None:
+        """Fill tastes and given coefficients."""
+        layout, (sigma, pi, beta) = self._layout, self._stops
+        self.tastes.sigma[layout.sigma_rows, layout.sigma_cols] = theta[:sigma]
+        if pi > sigma:
+            self.tastes.pi[layout.pi_rows, layout.pi_cols] = theta[sigma:pi]
+        if self.given.beta.size:
+            self._beta[layout.beta_moved] = theta[pi:beta]
+            self.given.beta[:] = self._beta[layout.beta_given]
+            self.tastes.alpha[:] = self._beta[self.price_columns]
+        if self.given.gamma.size:
+            self._gamma[layout.gamma_moved] = theta[beta:]
+            self.given.gamma[:] = self._gamma[layout.gamma_given]
+
+    def gradient(self, state: State) -> Vector:
+        """Return the derivatives with respect to theta, (P,)."""
+        layout, (sigma, pi, beta) = self._layout, self._stops
+        gradient = np.empty(layout.theta0.size)
+        gradient[:sigma] = state.d_sigma[layout.sigma_rows, layout.sigma_cols]
+        if pi > sigma:
+            gradient[sigma:pi] = state.d_pi[layout.pi_rows, layout.pi_cols]
+        if beta > pi:
+            self._d_beta[layout.beta_given] = self.given.d_beta
+            self._d_beta[self.price_columns] += state.d_alpha
+            gradient[pi:beta] = self._d_beta[layout.beta_moved]
+        if gradient.size > beta:
+            self._d_gamma[layout.gamma_given] = self.given.d_gamma
+            gradient[beta:] = self._d_gamma[layout.gamma_moved]
+        return gradient
 
 
 def _all_names(layout: Layout) -> list[str]:

@@ -131,7 +131,7 @@ def solve(setting: Setting, layout: Layout, gmm: GMM) -> Result:
         lower_upper = (np.full(theta.size, -np.inf), np.full(theta.size, np.inf))
     objective = Objective(setting, layout, gmm, weighting)
     if gmm.initial_update:
-        objective.value(theta)
+        objective(theta)
         objective = Objective(setting, layout, gmm, _updated(objective))
     minimum = _minimize(objective, theta, lower_upper)
     counts = [objective.evaluations, objective.inversion_evaluations]

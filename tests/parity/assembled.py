@@ -14,6 +14,7 @@ from blpsim.arrays import (
     Bench,
     Consumers,
     Directions,
+    Given,
     InversionRule,
     Moments,
     Panel,
@@ -21,10 +22,9 @@ from blpsim.arrays import (
     State,
     Tastes,
 )
-from blpsim.kernels.evaluation import evaluate
 from blpsim.kernels.forward import jacobians
-from blpsim.kernels.gradient import differentiate
 from blpsim.kernels.inversion import ANDERSON, OUTSIDE_CORRECTED
+from blpsim.kernels.objective import evaluate_with_gradient
 from blpsim.model.absorption import make_absorber
 from blpsim.model.agents import read_agents
 from blpsim.model.integration import Integration
@@ -216,13 +216,14 @@ def step_at(data: Assembled, weighting: Array, delta: Array) -> Step:
     """Return the objective, its gradient and the residuals at the case's parameters."""
     state, bench, moments = data.state(), data.bench(), data.moments(weighting)
     state.delta[:] = delta
-    given = packed(data.beta[data.given[0]]), packed(data.gamma[data.given[1]])
-    ended, objective, _ = evaluate(data.panel, data.tastes(), given, moments, state, bench, RULE)
+    given = Given(*(packed(values) for values in (data.beta[data.given[0]], data.gamma[data.given[1]]) * 2))
+    ended, objective, _, _ = evaluate_with_gradient(
+        data.panel, data.tastes(), given, moments, state, bench, RULE
+    )
     xi = data.absorbed(0, state.xi.copy())
     omega = data.absorbed(1, state.omega.copy())
-    derivatives = np.zeros(given[0].size), np.zeros(given[1].size)
-    again = differentiate(data.panel, moments, state, bench, derivatives)
-    assert (ended, again) == (0, 0)
+    assert ended == 0
+    derivatives = given.d_beta, given.d_gamma
     beta, gamma = data.beta.copy(), data.gamma.copy()
     beta[data.free[0]], gamma[data.free[1]] = np.split(state.linear, [data.free[0].size])
     return Step(
