@@ -27,7 +27,7 @@ _IMPORTS = re.compile(r"^from blpsim\.([\w.]+) import", re.MULTILINE)
 
 
 def kernel(function: Function) -> Function:
-    """Return the compiled function; sums may be reordered so that they vectorize.
+    """Return the compiled function, to be called from Python; sums may be reordered so that they vectorize.
 
     NaN and infinity keep their meaning (no ``nnan``, no ``ninf``), so tests for them survive. Arrays are
     not reference-counted inside, so a kernel neither allocates nor returns one.
@@ -36,8 +36,17 @@ def kernel(function: Function) -> Function:
 
 
 def inner_kernel(function: Function) -> Function:
-    """Return a kernel that only kernels call: without an entrance from Python it compiles faster."""
-    return _compiled(function, _REORDERED, no_cpython_wrapper=True)
+    """Return a kernel that only kernels call, made part of each of them.
+
+    Without an entrance from Python it compiles faster. Were it left to the linker, which of several compiled
+    copies is called, and so the last bit of a sum, would depend on what else a process has compiled.
+    """
+    return _compiled(function, _REORDERED, forceinline=True, no_cpython_wrapper=True)
+
+
+def driver_kernel(function: Function) -> Function:
+    """Return an inner kernel that mostly calls others: it is never compiled by itself."""
+    return _compiled(function, _REORDERED, inline="always", no_cpython_wrapper=True)
 
 
 def exact_kernel(function: Function) -> Function:
@@ -45,18 +54,11 @@ def exact_kernel(function: Function) -> Function:
 
     Callees inherit the caller's freedom to reorder unless they say otherwise, so this one does.
     """
-    return _compiled(function, {"contract"}, no_cpython_wrapper=True)
+    return _compiled(function, {"contract"}, forceinline=True, no_cpython_wrapper=True)
 
 
-def _compiled(function: Function, fastmath: set[str], no_cpython_wrapper: bool = False) -> Function:
-    options = {
-        "cache": True,
-        "error_model": "numpy",
-        "fastmath": fastmath,
-        "no_cpython_wrapper": no_cpython_wrapper,
-        "nogil": True,
-        "_nrt": False,
-    }
+def _compiled(function: Function, fastmath: set[str], **options: object) -> Function:
+    options |= {"cache": True, "error_model": "numpy", "fastmath": fastmath, "nogil": True, "_nrt": False}
     with _cache_in(_cache_root() / _folder(Path(function.__code__.co_filename))):
         return cast(Function, cast(Any, numba).njit(**options)(function))
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from blpsim.arrays import Bench, InversionRule, Moments, Panel, State, Target, Tastes, Vector
 from blpsim.kernels.choice import fill, fill_coefficients, fill_utilities, is_finite, normalize
-from blpsim.kernels.compile import inner_kernel
+from blpsim.kernels.compile import driver_kernel, inner_kernel
 from blpsim.kernels.inversion import invert_shares
 from blpsim.kernels.markups import fill_firm_block, solve_firm_markups
 from blpsim.kernels.moments import fill_costs, fill_residuals
@@ -76,7 +76,7 @@ def solve_market_supply(t: int, panel: Panel, tastes: Tastes, state: State, benc
     return True
 
 
-@inner_kernel
+@driver_kernel
 def evaluate(
     panel: Panel,
     tastes: Tastes,

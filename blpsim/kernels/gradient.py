@@ -12,7 +12,7 @@ from blpsim.kernels.adjoint import (
     supply_seeds,
 )
 from blpsim.kernels.choice import combine_rows, copy, fill, weighted_sums
-from blpsim.kernels.compile import inner_kernel
+from blpsim.kernels.compile import driver_kernel, inner_kernel
 from blpsim.kernels.evaluation import COEFFICIENTS, FINE, NO_DERIVATIVE
 from blpsim.kernels.linear import solve_delta_derivative, solve_factorized_transposed
 from blpsim.kernels.moments import chain_through_costs, fill_given_gradient, fill_seeds
@@ -113,7 +113,7 @@ def differentiate_market(t: int, panel: Panel, state: State, bench: Bench, suppl
     return True
 
 
-@inner_kernel
+@driver_kernel
 def differentiate(
     panel: Panel, moments: Moments, state: State, bench: Bench, given: tuple[Vector, Vector]
 ) -> int:

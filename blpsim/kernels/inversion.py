@@ -13,7 +13,7 @@ import numpy as np
 
 from blpsim.arrays import Bench, InversionRule, Matrix, Target, Vector
 from blpsim.kernels.choice import copy, exponentiate, fill, fill_utilities, shares_at
-from blpsim.kernels.compile import inner_kernel
+from blpsim.kernels.compile import driver_kernel, inner_kernel
 from blpsim.kernels.elementary import exp, log
 
 SIMPLE, SQUAREM, ANDERSON = 0, 1, 2
@@ -147,7 +147,7 @@ def squarem_step(delta: Vector, step: Vector, work: Matrix, evaluation: int) -> 
         delta[j] = start[j] + 2.0 * length * first[j] + length * length * (step[j] - first[j])
 
 
-@inner_kernel
+@driver_kernel
 def accelerated_step(
     acceleration: int, delta: Vector, step: Vector, work: Matrix, small: Matrix, evaluation: int
 ) -> None:
@@ -225,7 +225,7 @@ def fill_log_ratio(log_ratio: Vector, shares: Vector, log_shares: Vector, tolera
     return largest
 
 
-@inner_kernel
+@driver_kernel
 def invert_shares(
     delta: Vector, odds: Matrix, outside: Vector, bench: Bench, target: Target, rule: InversionRule
 ) -> tuple[int, float]:
