@@ -1,11 +1,24 @@
-"""An economy: what is observed, who the consumers are, and the parameters that explain it."""
+"""An economy: what is observed, who the consumers are, and the parameters that explain it.
+
+Methods have PyBLP's names and conventions. Arrays of products, given or returned, are in the order of the
+user's rows; arrays of markets in that of ``market_ids``.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from typing import Any
 
-from blpsim.arrays import Offsets, Vector
-from blpsim.model.conduct import Conduct
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from blpsim.arrays import Integers, Matrix, Offsets, Tastes, Vector
+from blpsim.economy import counterfactuals
+from blpsim.economy.counterfactuals import Choices, choices_by_market, margins, reassigned
+from blpsim.economy.equilibrium import PricedDemand, PriceIteration, Prices, equilibrium_prices
+from blpsim.errors import ConfigurationError, DataError
+from blpsim.model.conduct import Conduct, pricing_offsets
 from blpsim.model.model import Model
 from blpsim.model.panel import Agents, Products, offsets
 from blpsim.model.parameters import Parameters
@@ -28,7 +41,7 @@ class Economy:
     omega: Vector | None = None
     """(N,) unobserved cost characteristics; None without a supply side."""
     costs: Vector | None = None
-    """(N,) marginal costs; None without a supply side."""
+    """(N,) marginal costs; None without a supply side, where methods take ``implied_costs()``."""
     conduct: Conduct = Conduct.BERTRAND
     """How prices are set."""
 
@@ -36,3 +49,192 @@ class Economy:
     def offsets(self) -> Offsets:
         """Where each market's products, agents and firms stand."""
         return offsets(self.products, self.agents)
+
+    @property
+    def market_ids(self) -> NDArray[Any]:
+        """The names of the markets, (T,), sorted."""
+        ids: NDArray[Any] = self.products.columns["market_ids"][self.products.market_offsets[:-1]]
+        return ids
+
+    def shares(self, prices: ArrayLike | None = None) -> Vector:
+        """Return the shares, (N,), that demand has at prices (N,), by default the economy's.
+
+        Raises
+        ------
+        DataError
+            When there is not one price a product; the other methods raise it alike.
+        """
+        return self._joined([choices.shares for choices in self._choices(prices)])
+
+    def elasticities(self, prices: ArrayLike | None = None) -> dict[Any, Matrix]:
+        """Return each market's elasticities of shares (rows) with respect to prices (columns), (J, J)."""
+        at = self._by_market(self._prices(prices))
+        return self._matrices(lambda t, choices: counterfactuals.elasticities(choices, at[t]), prices)
+
+    def own_elasticities(self, prices: ArrayLike | None = None) -> Vector:
+        """Return the elasticity of each share with respect to the product's own price, (N,)."""
+        derivatives = [choices.own_derivatives / choices.shares for choices in self._choices(prices)]
+        return self._joined(derivatives) * self._restored(self._prices(prices))
+
+    def diversion_ratios(self, prices: ArrayLike | None = None) -> dict[Any, Matrix]:
+        """Return each market's diversion from products (rows) to others (columns), (J, J).
+
+        The diagonal has the diversion to the outside good, so that rows sum to one.
+        """
+        return self._matrices(lambda _, choices: counterfactuals.diversion_ratios(choices), prices)
+
+    def long_run_diversion_ratios(self, prices: ArrayLike | None = None) -> dict[Any, Matrix]:
+        """Return each market's diversion, (J, J), when the product (row) is no longer offered.
+
+        The diagonal has the diversion to the outside good, so that rows sum to one.
+        """
+        return self._matrices(lambda _, choices: counterfactuals.long_run_diversion_ratios(choices), prices)
+
+    def implied_costs(self, firm_ids: ArrayLike | None = None) -> Vector:
+        """Return the marginal costs, (N,), at which prices are the best for those who set them.
+
+        firm_ids  (N,) owners, by default the products'
+        """
+        economy = self._owned(firm_ids)
+        if self.conduct is Conduct.PERFECT_COMPETITION:
+            return economy._restored(economy.products.prices)
+        setters = economy._by_market(economy._setters())
+        found = [margins(choices, setters[t]) for t, choices in enumerate(economy._choices())]
+        return economy._restored(economy.products.prices) - economy._joined(found)
+
+    def markups(self, prices: ArrayLike | None = None, costs: ArrayLike | None = None) -> Vector:
+        """Return the Lerner indices (p - c) / p, (N,), as PyBLP's ``compute_markups`` does.
+
+        costs  (N,) marginal costs, by default the economy's
+        """
+        at = self._restored(self._prices(prices))
+        return (at - self._known_costs(costs)) / at
+
+    def profits(self, prices: ArrayLike | None = None, costs: ArrayLike | None = None) -> Vector:
+        """Return each product's profits per consumer, (p - c) s(p), (N,).
+
+        costs  (N,) marginal costs, by default the economy's
+        """
+        at = self._restored(self._prices(prices))
+        return (at - self._known_costs(costs)) * self.shares(prices)
+
+    def consumer_surplus(self, prices: ArrayLike | None = None) -> Vector:
+        """Return the mean surplus per consumer in each market, (T,), in units of prices.
+
+        Raises
+        ------
+        ConfigurationError
+            When an agent's utility is not linear in prices with one slope, so that income matters.
+
+        Source: Small and Rosen (1981).
+        """
+        demand = self._demand(prices)
+        if not demand.is_affine or demand.tangent().slopes.varies:
+            formulas = f"{self.model.linear!r}, {self.model.nonlinear!r}"
+            why = "with income effects the inclusive value is no measure in money"
+            raise ConfigurationError("Economy.model", formulas, "utility linear in prices", why)
+        surplus = [c.weights @ (c.inclusive / -c.slopes[0]) for c in choices_by_market(demand)]
+        return np.array(surplus, np.float64)
+
+    def hhi(self, firm_ids: ArrayLike | None = None, shares: ArrayLike | None = None) -> Vector:
+        """Return the Herfindahl-Hirschman index of each market, (T,): 10,000 times the sum of squared shares.
+
+        firm_ids  (N,) owners, by default the products'
+        shares    (N,) by default the economy's; a firm's counts as a fraction of all that is bought inside
+        """
+        products = self._owned(firm_ids).products
+        given = self.shares() if shares is None else self._numbers("shares", shares)
+        ordered = given if products.order is None else given[products.order]
+        owned = np.add.reduceat(ordered, products.firm_offsets[:-1])
+        bought = np.add.reduceat(ordered, products.market_offsets[:-1])
+        return np.asarray(1e4 * np.add.reduceat(owned**2, products.market_firms[:-1]) / bought**2, np.float64)
+
+    def equilibrium(
+        self,
+        firm_ids: ArrayLike | None = None,
+        costs: ArrayLike | None = None,
+        conduct: Conduct | str | None = None,
+        iteration: PriceIteration | None = None,
+    ) -> Prices:
+        """Return equilibrium prices and shares, (N,) each, with other owners, costs or conduct.
+
+        firm_ids  (N,) owners, as after a merger; by default the products'
+        costs     (N,) marginal costs, by default the economy's, under its own owners
+        conduct   by default the economy's
+        """
+        economy, known = self._owned(firm_ids), self._known_costs(costs)
+        ordered = known if economy.products.order is None else known[economy.products.order]
+        how = self.conduct if conduct is None else Conduct(conduct)
+        found = equilibrium_prices(economy._demand(), ordered, how, iteration)
+        prices, shares = economy._restored(found.prices), economy._restored(found.shares)
+        return found._replace(prices=prices, shares=shares)
+
+    def _owned(self, firm_ids: ArrayLike | None) -> Economy:
+        """Return the economy with other owners; arrays in the user's order stay as they are."""
+        if firm_ids is None:
+            return self
+        owners = np.asarray(firm_ids)
+        self._check("firm_ids", owners.shape)
+        return replace(self, products=reassigned(self.products, owners))
+
+    def _demand(self, prices: ArrayLike | None = None) -> PricedDemand:
+        columns = self.model.bind(self.products.columns, self.agents.demographic_names)
+        blocks = self.parameters.blocks(columns.names)
+        demand = PricedDemand(
+            data=self.products.columns,
+            delta=self._sorted(self.delta),
+            x1=columns.x1,
+            x2=columns.x2,
+            tastes=Tastes(blocks.sigma, blocks.pi, blocks.beta[columns.x1.depends_on_prices]),
+            consumers=self.agents.consumers((blocks.sigma != 0).any(axis=0) if columns.x2.names else None),
+            offsets=self.offsets,
+        )
+        return demand if prices is None else demand.written_at(self._prices(prices))
+
+    def _choices(self, prices: ArrayLike | None = None) -> Iterator[Choices]:
+        return choices_by_market(self._demand(prices))
+
+    def _matrices(
+        self, function: Callable[[int, Choices], Matrix], prices: ArrayLike | None
+    ) -> dict[Any, Matrix]:
+        """Return a matrix a market, rows and columns in the order of the user's rows."""
+        matrices = [function(t, choices) for t, choices in enumerate(self._choices(prices))]
+        if self.products.order is not None:
+            ranks = [np.argsort(rows) for rows in self._by_market(self.products.order)]
+            matrices = [matrix[np.ix_(r, r)] for matrix, r in zip(matrices, ranks, strict=True)]
+        return dict(zip(self.market_ids.tolist(), matrices, strict=True))
+
+    def _setters(self) -> Integers:
+        blocks = np.diff(pricing_offsets(self.offsets, self.conduct).firm_products)
+        return np.repeat(np.arange(blocks.size), blocks)
+
+    def _known_costs(self, costs: ArrayLike | None) -> Vector:
+        if costs is not None:
+            return self._numbers("costs", costs)
+        return self.implied_costs() if self.costs is None else self.costs
+
+    def _prices(self, prices: ArrayLike | None) -> Vector:
+        """Return prices in internal order."""
+        return self.products.prices if prices is None else self._sorted(self._numbers("prices", prices))
+
+    def _numbers(self, name: str, values: ArrayLike) -> Vector:
+        array = np.asarray(values, np.float64)
+        self._check(name, array.shape)
+        return array
+
+    def _check(self, name: str, shape: tuple[int, ...]) -> None:
+        if shape != (self.products.number,):
+            expected = f"shape ({self.products.number},)"
+            raise DataError(name, f"shape {shape}", expected, "there is one for each product")
+
+    def _by_market(self, values: NDArray[Any]) -> list[NDArray[Any]]:
+        return np.split(values, self.products.market_offsets[1:-1])
+
+    def _joined(self, parts: list[Vector]) -> Vector:
+        return self._restored(np.concatenate(parts))
+
+    def _sorted(self, values: Vector) -> Vector:
+        return values if self.products.order is None else values[self.products.order]
+
+    def _restored(self, values: Vector) -> Vector:
+        return self.products.restored(values)
