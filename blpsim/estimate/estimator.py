@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Literal, Protocol
+from functools import lru_cache
+from typing import Literal, Protocol, cast
 
 import numpy as np
 
 from blpsim.arrays import Booleans, Matrix, Vector
 from blpsim.economy.dataset import Dataset
+from blpsim.economy.economy import Economy
 from blpsim.errors import ConfigurationError
 from blpsim.estimate.gmm import GMM
+from blpsim.estimate.optimal import optimal_instruments
 from blpsim.estimate.problem import Result, solve
 from blpsim.estimate.setting import Setting, make_setting
 from blpsim.model.characteristics import instrument_source
-from blpsim.model.instruments import Instruments, Sums
+from blpsim.model.instruments import Excluded, Instruments, Optimal, Sums
 from blpsim.model.integration import Integration
 from blpsim.model.layout import Layout, layout
-from blpsim.model.model import Model, ModelNames
+from blpsim.model.model import Model, ModelColumns, ModelNames
 from blpsim.model.parameters import Parameters
 from blpsim.status import Status
 from blpsim.streams import Streams
@@ -51,6 +55,8 @@ class Estimate:
     starts: tuple[Start, ...] = ()
     covariance: Matrix | None = None
     """(P, P)."""
+    economy: Economy | None = None
+    """The economy at the estimate, which estimands are functions of; None where there is none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,8 +105,8 @@ class Scenario(Protocol):
 class Estimator:
     """BLP by GMM on the datasets of a scenario."""
 
-    instruments: Instruments = field(default_factory=Sums)
-    """Excluded instruments."""
+    instruments: Instruments | Optimal = field(default_factory=Sums)
+    """Excluded instruments; ``Optimal(first=...)`` computes them at another estimator's estimate."""
     integration: Integration | None = None
     """Nodes of the estimator, which are never those of the generator; None for a model without X2."""
     supply: bool = True
@@ -124,39 +130,117 @@ class Estimator:
 
     def estimate(self, dataset: Dataset, streams: Streams) -> Estimate:
         """Return the estimate on one dataset: the start with the lowest objective."""
-        economy = dataset.economy
+        solution = self.solution(dataset, streams)
+        return _best(solution)
+
+    def solution(self, dataset: Dataset, streams: Streams) -> Solution:
+        """Return all starts' results on one dataset; estimators that build on this one share it."""
+        for estimator, known in _shared(dataset, streams):
+            if estimator == self:
+                return known
+        solution = self._solution(dataset, streams)
+        _shared(dataset, streams).append((self, solution))
+        return solution
+
+    def _solution(self, dataset: Dataset, streams: Streams) -> Solution:
+        economy, instruments = dataset.economy, self.instruments
+        first: Solution | None = None
+        if isinstance(instruments, Optimal):
+            first = cast(Estimator, instruments.first).solution(dataset, streams)
         agents = dataset.draw_agents(economy.model, self.integration, streams, "estimation")
         columns = economy.model.bind(economy.products.columns, agents.demographic_names)
-        excluded = self.instruments.build(instrument_source(economy.products, columns))
-        setting = make_setting(
-            economy.model, economy.products, agents, (excluded.demand, excluded.supply), self.supply
-        )
-        bound = layout(self._start(economy.parameters, setting), setting.columns, self.supply)
-        gmm = self.gmm if self.bounds is None else replace(self.gmm, bounds=self.bounds)
-        lower, upper = gmm.theta_bounds(bound)
-        starts = self.starts.draw(bound.theta0, streams.generator("starts"))
+        bound = layout(_start(economy.parameters, columns, self.supply), columns, self.supply)
+        failed = Solution(layout=bound, failure=Status.FIRST_STEP_FAILED)
         try:
-            results = [self._solve(setting, bound, gmm, np.clip(s, lower, upper)) for s in starts]
+            if first is None:
+                excluded: Excluded | None = self._excluded(dataset, columns)
+            else:
+                excluded = first.optimal_instruments()
+            if excluded is None:
+                return failed
+            setting = make_setting(economy.model, economy.products, agents, excluded, self.supply)
+            gmm = self.gmm if self.bounds is None else replace(self.gmm, bounds=self.bounds)
+            lower, upper = gmm.theta_bounds(bound)
+            starts = self._starts(bound, first, streams)
+            thetas = [np.clip(start, lower, upper) for start in starts]
+            results = tuple(solve(setting, replace(bound, theta0=theta), gmm) for theta in thetas)
         except np.linalg.LinAlgError:
-            nothing = np.full(len(bound.names), np.nan)
-            return Estimate(values=nothing, standard_errors=nothing, status=Status.SINGULAR)
-        return _best(results, starts, bound)
+            return replace(failed, failure=Status.SINGULAR)
+        return Solution(layout=bound, setting=setting, results=results, starts=starts)
 
-    def _start(self, truth: Parameters, setting: Setting) -> Parameters:
-        names = setting.columns.names
-        beta = truth.blocks(names).beta
-        kept = setting.columns.x1.depends_on_prices & self.supply
-        return replace(truth, beta=np.where(kept, beta, np.nan), gamma=None, free=None)
+    def _excluded(self, dataset: Dataset, columns: ModelColumns) -> Excluded:
+        instruments = cast(Instruments, self.instruments)
+        return instruments.build(instrument_source(dataset.economy.products, columns))
 
-    def _solve(self, setting: Setting, bound: Layout, gmm: GMM, theta: Vector) -> Result:
-        return solve(setting, replace(bound, theta0=theta), gmm)
+    def _starts(self, bound: Layout, first: Solution | None, streams: Streams) -> Matrix:
+        if first is None:
+            return self.starts.draw(bound.theta0, streams.generator("starts"))
+        values = dict(zip(first.layout.names, first.best.values, strict=True))
+        fallback = dict(zip(bound.theta_names, bound.theta0, strict=True))
+        return np.array([[values.get(name, fallback[name]) for name in bound.theta_names]])
 
 
-def _best(results: list[Result], starts: Matrix, bound: Layout) -> Estimate:
-    usable = [result for result in results if result.status.is_usable]
-    best = min(usable or results, key=lambda result: result.objective)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Solution:
+    """What an estimator's starts led to on one dataset."""
+
+    layout: Layout
+    setting: Setting | None = None
+    results: tuple[Result, ...] = ()
+    """One a start."""
+    starts: Matrix | tuple[()] = ()
+    """(S, P) theta."""
+    failure: Status = Status.CONVERGED
+    """Why there are no results."""
+
+    @property
+    def best(self) -> Result:
+        """The usable result with the lowest objective, or the lowest of all."""
+        usable = [result for result in self.results if result.status.is_usable]
+        return min(usable or self.results, key=lambda result: result.objective)
+
+    def optimal_instruments(self) -> Excluded | None:
+        """Return approximate optimal instruments at the best result; None without one or an equilibrium."""
+        if self.setting is None or not self.best.status.is_usable:
+            return None
+        return optimal_instruments(self.setting, self.layout, self.best)
+
+
+class _Memory(threading.local):
+    """The solutions on the dataset that this thread works on: chains share their first steps."""
+
+    def __init__(self) -> None:
+        self.of: tuple[object, Streams] | None = None
+        self.solutions: list[tuple[Estimator, Solution]] = []
+
+
+_MEMORY = _Memory()
+
+
+def _shared(dataset: Dataset, streams: Streams) -> list[tuple[Estimator, Solution]]:
+    if _MEMORY.of is None or _MEMORY.of[0] is not dataset or _MEMORY.of[1] != streams:
+        _MEMORY.of, _MEMORY.solutions = (dataset, streams), []
+    return _MEMORY.solutions
+
+
+@lru_cache(maxsize=256)
+def _start(truth: Parameters, columns: ModelColumns, supply: bool) -> Parameters:
+    """Return the truth, less what is concentrated out."""
+    beta = truth.blocks(columns.names).beta
+    kept = columns.x1.depends_on_prices & supply
+    free = truth.free if isinstance(truth.free, Mapping) else dict.fromkeys(truth.free or (), True)
+    free = {name: value for name, value in free.items() if name.startswith(("sigma", "pi"))}
+    return replace(truth, beta=np.where(kept, beta, np.nan), gamma=None, free=free or None)
+
+
+def _best(solution: Solution) -> Estimate:
+    bound, results = solution.layout, solution.results
+    if not results:
+        nothing = np.full(len(bound.names), np.nan)
+        return Estimate(values=nothing, standard_errors=nothing, status=solution.failure)
+    best = solution.best
     recorded = []
-    for result, theta in zip(results, starts, strict=True):
+    for result, theta in zip(results, solution.starts, strict=True):
         value = np.full(len(bound.names), np.nan)
         value[bound.theta_positions] = theta
         recorded.append(
@@ -174,8 +258,11 @@ def _best(results: list[Result], starts: Matrix, bound: Layout) -> Estimate:
             "inversion_evaluations": sum(result.inversion_evaluations for result in results),
             "inversion_residual": best.inversion_residual,
             "clipped_costs": best.clipped_costs,
+            "hansen_j": best.hansen_j,
+            "hansen_p": best.hansen_p,
         },
         at_bound=best.at_bound,
         starts=tuple(recorded),
         covariance=best.covariance,
+        economy=best.economy if best.status.is_usable else None,
     )

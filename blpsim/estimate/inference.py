@@ -17,9 +17,23 @@ def two_stage_weighting(setting: Setting) -> Matrix:
     weighting = np.zeros((len(demand) + len(supply),) * 2)
     for start, z in ((0, demand), (len(demand), supply)):
         if len(z):
-            block = np.linalg.inv(z @ z.T / setting.number)
+            block = inverted(z @ z.T / setting.number)
             weighting[start : start + len(z), start : start + len(z)] = (block + block.T) / 2
     return weighting
+
+
+def inverted(matrix: Matrix) -> Matrix:
+    """Return the inverse of a symmetric matrix, or its pseudo-inverse when rows are zero.
+
+    An optimal instrument for a sigma that is estimated to be zero is zero.
+    """
+    empty = ~matrix.any(axis=0)
+    if not empty.any():
+        return np.asarray(np.linalg.inv(matrix), np.float64)
+    inverse = np.zeros_like(matrix)
+    kept = np.ix_(~empty, ~empty)
+    inverse[kept] = np.linalg.inv(matrix[kept])
+    return inverse
 
 
 def moment_covariance(setting: Setting, residuals: tuple[Vector, Vector], kind: str, center: bool) -> Matrix:

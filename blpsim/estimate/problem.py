@@ -10,12 +10,15 @@ import numpy as np
 import pandas as pd
 
 from blpsim.arrays import Booleans, Matrix, Vector
+from blpsim.economy.economy import Economy
 from blpsim.errors import ParameterError
+from blpsim.estimate.evaluation import Evaluation, economy_at, evaluated
 from blpsim.estimate.gmm import GMM
-from blpsim.estimate.inference import moment_covariance, parameter_covariance, two_stage_weighting
+from blpsim.estimate.inference import inverted, moment_covariance, parameter_covariance, two_stage_weighting
 from blpsim.estimate.objective import Objective
 from blpsim.estimate.optimizer import Optimum
 from blpsim.estimate.setting import Setting, check_setting, make_setting
+from blpsim.estimate.specification import NOT_TESTED, hansen_test
 from blpsim.model.agents import read_agents
 from blpsim.model.integration import Integration
 from blpsim.model.layout import Layout, layout
@@ -71,6 +74,12 @@ class Result:
     moments: Vector = field(repr=False)
     covariance: Matrix = field(repr=False)
     """(P, P) of the estimates."""
+    economy: Economy = field(repr=False)
+    """The economy at the estimate."""
+    hansen_j: float
+    """Hansen's J at the second step; NaN after one step, and without overidentifying moments."""
+    hansen_p: float
+    """The probability of a larger J when all moments are zero."""
     objective_evaluations: int
     inversion_evaluations: int
     inversion_residual: float
@@ -120,19 +129,27 @@ class Problem:
             self.setting, layout(parameters, self.setting.columns, self.setting.supply), gmm or GMM()
         )
 
+    def evaluate(self, parameters: Parameters, gmm: GMM | None = None) -> Evaluation:
+        """Return the objective, its gradient, and what they are made of, at these parameters.
+
+        The weighting matrix is that of the first step: ``gmm.W``, or two-stage least squares'.
+
+        Raises
+        ------
+        ParameterError
+            For parameters that the model does not have.
+        """
+        bound = layout(parameters, self.setting.columns, self.setting.supply)
+        return evaluated(_first_step(self.setting, bound, gmm or GMM()))
+
 
 def solve(setting: Setting, layout: Layout, gmm: GMM) -> Result:
     """Return the estimates of a setting by one- or two-step GMM."""
     began = time.perf_counter()
-    _check_identification(setting, layout)
-    weighting = two_stage_weighting(setting) if gmm.W is None else np.array(gmm.W, np.float64)
     theta, lower_upper = layout.theta0.copy(), gmm.theta_bounds(layout)
     if not gmm.optimizer.has_bounds:
         lower_upper = (np.full(theta.size, -np.inf), np.full(theta.size, np.inf))
-    objective = Objective(setting, layout, gmm, weighting)
-    if gmm.initial_update:
-        objective(theta)
-        objective = Objective(setting, layout, gmm, _updated(objective))
+    objective = _first_step(setting, layout, gmm)
     minimum = _minimize(objective, theta, lower_upper)
     counts = [objective.evaluations, objective.inversion_evaluations]
     if gmm.method == "2s":
@@ -142,6 +159,15 @@ def solve(setting: Setting, layout: Layout, gmm: GMM) -> Result:
         minimum = _minimize(objective, minimum.theta, lower_upper)
         counts = [counts[0] + objective.evaluations, counts[1] + objective.inversion_evaluations]
     return _result(objective, minimum, lower_upper, (counts[0], counts[1]), began)
+
+
+def _first_step(setting: Setting, layout: Layout, gmm: GMM) -> Objective:
+    weighting = two_stage_weighting(setting) if gmm.W is None else np.array(gmm.W, np.float64)
+    objective = Objective(setting, layout, gmm, weighting)
+    if gmm.initial_update:
+        objective(layout.theta0)
+        objective = Objective(setting, layout, gmm, _updated(objective))
+    return objective
 
 
 def _minimize(objective: Objective, start: Vector, bounds: tuple[Vector, Vector]) -> Minimum:
@@ -217,7 +243,7 @@ def _status(
 def _updated(objective: Objective) -> Matrix:
     gmm = objective.gmm
     covariance = moment_covariance(objective.setting, objective.residuals(), gmm.W_type, gmm.center_moments)
-    weighting = np.linalg.inv(covariance)
+    weighting = inverted(covariance)
     return np.asarray((weighting + weighting.T) / 2, np.float64)
 
 
@@ -237,18 +263,22 @@ def _result(
     covariance = moment_covariance(setting, residuals, gmm.se_type, gmm.center_moments)
     unadjusted = gmm.se_type == "unadjusted"
     first = unadjusted and gmm.method == "1s"
-    weighting = np.asarray(np.linalg.inv(covariance) if first else used, np.float64)
+    weighting = np.asarray(inverted(covariance) if first else used, np.float64)
     kept = ~at_bound
     variances = parameter_covariance(
         setting, objective.jacobian(), weighting, None if unadjusted else covariance, kept
     )
     errors = np.sqrt(np.diag(variances))
     values = layout.values(theta, objective.beta(theta), objective.gamma(theta))
+    parameters = layout.unfolded(values, fixed=True)
+    hansen = NOT_TESTED
+    if gmm.method == "2s":
+        hansen = hansen_test(state.moments, used, setting.number, len(layout.names))
     return Result(
         names=layout.names,
         values=values,
         errors=errors,
-        parameters=layout.unfolded(values, fixed=True),
+        parameters=parameters,
         standard_errors=layout.unfolded(errors),
         objective=objective.moments.scale * float(state.moments @ state.weighted),
         gradient=minimum.gradient,
@@ -264,6 +294,9 @@ def _result(
         W=used,
         moments=state.moments,
         covariance=variances,
+        economy=economy_at(objective, parameters),
+        hansen_j=hansen.j,
+        hansen_p=hansen.p,
         objective_evaluations=counts[0],
         inversion_evaluations=counts[1],
         inversion_residual=float(state.residuals.max()),

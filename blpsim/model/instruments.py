@@ -96,6 +96,17 @@ class BLP:
         return Excluded(_columns(sides[0]), _columns(sides[1]))
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Optimal:
+    """Approximate optimal instruments at a first estimate, with xi = omega = 0.
+
+    Source: Algorithm 2 of Conlon and Gortmaker (2020), after Chamberlain (1987).
+    """
+
+    first: object
+    """The estimator whose estimate they are computed at, and where the second estimation starts."""
+
+
 def _own_rows(source: InstrumentSource) -> Matrix:
     x, (left, right, _) = source.characteristics, _pairs(source.names)
     return np.concatenate((x, x[left] * x[right]))

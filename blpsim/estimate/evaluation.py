@@ -1,0 +1,92 @@
+"""What the data say at given values of the parameters, and the economy that has these values."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from blpsim.arrays import Matrix, Vector
+from blpsim.economy.economy import Economy
+from blpsim.estimate.objective import Objective
+from blpsim.model.panel import Agents
+from blpsim.model.parameters import Parameters
+from blpsim.status import Status
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Evaluation:
+    """A problem at given values of its parameters; arrays of products are in the order of the user's rows."""
+
+    parameters: Parameters
+    """The given values, and those of beta and gamma that are concentrated out."""
+    status: Status
+    """EVALUATED, or why there is no objective."""
+    objective: float
+    """NaN where there is none."""
+    gradient: Vector = field(repr=False)
+    """(P,) with respect to theta: sigma, pi, beta and gamma as far as they are not concentrated out."""
+    delta: Vector = field(repr=False)
+    xi: Vector = field(repr=False)
+    omega: Vector = field(repr=False)
+    """(N,), or (0,) without a supply side; so are costs."""
+    costs: Vector = field(repr=False)
+    W: Matrix = field(repr=False)
+    moments: Vector = field(repr=False)
+    """(M,) averages."""
+    economy: Economy = field(repr=False)
+    inversion_evaluations: int
+    inversion_residual: float
+    clipped_costs: int
+
+
+def evaluated(objective: Objective) -> Evaluation:
+    """Return the evaluation at the layout's starting values."""
+    layout, theta = objective.layout, objective.layout.theta0
+    value, gradient = objective(theta)
+    state, status = objective.state, objective.status
+    if status is Status.EVALUATED and not state.residuals.max() < objective.gmm.iteration.tolerance:
+        status = Status.INVERSION_FAILED
+    exists = status is Status.EVALUATED
+    parameters = layout.parameters(theta, objective.beta(theta), objective.gamma(theta))
+    economy = economy_at(objective, parameters)
+    return Evaluation(
+        parameters=parameters,
+        status=status,
+        objective=value if exists else np.nan,
+        gradient=gradient.copy() if exists else np.full(theta.size, np.nan),
+        delta=economy.delta,
+        xi=economy.xi,
+        omega=state.omega.copy() if economy.omega is None else economy.omega,
+        costs=state.costs.copy() if economy.costs is None else economy.costs,
+        W=objective.moments.weighting,
+        moments=state.moments.copy(),
+        economy=economy,
+        inversion_evaluations=objective.inversion_evaluations,
+        inversion_residual=float(state.residuals.max()),
+        clipped_costs=objective.clipped,
+    )
+
+
+def economy_at(objective: Objective, parameters: Parameters) -> Economy:
+    """Return the economy with the parameters at which the objective was last evaluated."""
+    setting, products = objective.setting, objective.setting.products
+    xi, omega = objective.residuals()
+    return Economy(
+        model=setting.model,
+        products=products,
+        agents=_with_all_nodes(objective),
+        parameters=parameters,
+        delta=products.restored(objective.state.delta.copy()),
+        xi=products.restored(xi),
+        omega=products.restored(omega) if setting.supply else None,
+        costs=products.restored(objective.state.costs.copy()) if setting.supply else None,
+    )
+
+
+def _with_all_nodes(objective: Objective) -> Agents:
+    """Return agents with a row of nodes for each X2 column, though an estimated sigma may be zero."""
+    setting, used = objective.setting, objective.layout.sigma_used
+    if used.size == len(setting.agents.nodes) or not setting.columns.x2.names:
+        return setting.agents
+    return replace(setting.agents, nodes=setting.agents.consumers(used).nodes)
