@@ -1,0 +1,1 @@
+"""Published Monte Carlo studies beside those that blpsim reproduces."""
