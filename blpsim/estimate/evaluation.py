@@ -34,53 +34,60 @@ class Evaluation:
     W: Matrix = field(repr=False)
     moments: Vector = field(repr=False)
     """(M,) averages."""
-    economy: Economy = field(repr=False)
+    economy: Economy | None = field(repr=False)
+    """The economy with these values; None where there is none."""
     inversion_evaluations: int
     inversion_residual: float
     clipped_costs: int
 
 
 def evaluated(objective: Objective) -> Evaluation:
-    """Return the evaluation at the layout's starting values."""
-    layout, theta = objective.layout, objective.layout.theta0
+    """Return the evaluation at the layout's starting values; NaN where nothing could be computed."""
+    layout, products, theta = objective.layout, objective.setting.products, objective.layout.theta0
     value, gradient = objective(theta)
     state, status = objective.state, objective.status
     if status is Status.EVALUATED and not state.residuals.max() < objective.gmm.iteration.tolerance:
         status = Status.INVERSION_FAILED
-    exists = status is Status.EVALUATED
+    lost = status not in (Status.EVALUATED, Status.INVERSION_FAILED)
+    if lost:
+        for array in (state.delta, state.xi, state.omega, state.costs, state.moments, state.linear):
+            array.fill(np.nan)
+    residuals = (state.xi, state.omega) if lost else objective.residuals()
     parameters = layout.parameters(theta, objective.beta(theta), objective.gamma(theta))
-    economy = economy_at(objective, parameters)
+    exists, supply = status is Status.EVALUATED, objective.setting.supply
     return Evaluation(
         parameters=parameters,
         status=status,
         objective=value if exists else np.nan,
         gradient=gradient.copy() if exists else np.full(theta.size, np.nan),
-        delta=economy.delta,
-        xi=economy.xi,
-        omega=state.omega.copy() if economy.omega is None else economy.omega,
-        costs=state.costs.copy() if economy.costs is None else economy.costs,
+        delta=products.restored(state.delta),
+        xi=products.restored(residuals[0]),
+        omega=products.restored(residuals[1]) if supply else residuals[1],
+        costs=products.restored(state.costs) if supply else state.costs,
         W=objective.moments.weighting,
-        moments=state.moments.copy(),
-        economy=economy,
+        moments=state.moments,
+        economy=None if lost else economy_at(objective, parameters, residuals),
         inversion_evaluations=objective.inversion_evaluations,
         inversion_residual=float(state.residuals.max()),
         clipped_costs=objective.clipped,
     )
 
 
-def economy_at(objective: Objective, parameters: Parameters) -> Economy:
-    """Return the economy with the parameters at which the objective was last evaluated."""
+def economy_at(objective: Objective, parameters: Parameters, residuals: tuple[Vector, Vector]) -> Economy:
+    """Return the economy with the parameters at which the objective was last evaluated.
+
+    residuals  (N,) xi and omega there, in internal order
+    """
     setting, products = objective.setting, objective.setting.products
-    xi, omega = objective.residuals()
     return Economy(
         model=setting.model,
         products=products,
         agents=_with_all_nodes(objective),
         parameters=parameters,
-        delta=products.restored(objective.state.delta.copy()),
-        xi=products.restored(xi),
-        omega=products.restored(omega) if setting.supply else None,
-        costs=products.restored(objective.state.costs.copy()) if setting.supply else None,
+        delta=products.restored(objective.state.delta),
+        xi=products.restored(residuals[0]),
+        omega=products.restored(residuals[1]) if setting.supply else None,
+        costs=products.restored(objective.state.costs) if setting.supply else None,
     )
 
 

@@ -294,7 +294,7 @@ def _result(
         W=used,
         moments=state.moments,
         covariance=variances,
-        economy=economy_at(objective, parameters),
+        economy=economy_at(objective, parameters, residuals),
         hansen_j=hansen.j,
         hansen_p=hansen.p,
         objective_evaluations=counts[0],

@@ -82,3 +82,17 @@ def test_an_evaluation_that_fails_says_so(solved):
     assert found.status is bs.Status.INVERSION_FAILED
     assert np.isnan(found.objective)
     assert np.isnan(found.gradient).all()
+
+
+def test_an_evaluation_of_what_overflows_is_no_number(dataset):
+    economy = dataset.economy
+    products = economy.products.frame()
+    for k in range(4):
+        products[f"demand_instruments{k}"] = products["x"] ** (k + 2) + products["w"]
+    problem = bs.Problem(economy.model, products, integration=bs.Integration("product", 7))
+    found = problem.evaluate(bs.Parameters(beta=[np.nan, np.nan, -1.0], sigma=[[1e300]]), bs.GMM())
+    assert found.status.is_failure
+    assert found.economy is None
+    for values in (found.objective, found.gradient, found.delta, found.xi, found.costs, found.moments):
+        assert np.isnan(values).all()
+    assert np.isnan(found.parameters.beta[:2]).all()
