@@ -29,7 +29,7 @@ from blpsim.model.products import read_products
 from blpsim.model.tables import Table
 from blpsim.status import Status
 
-_NEAR = 10.0
+_NEAR, _CUSTOMARY = 10.0, 1e-5
 _RESTARTS = 2
 _DIFFERENCE = 6e-6
 
@@ -194,13 +194,22 @@ def _restarted(objective: Objective, start: Vector, bounds: tuple[Vector, Vector
     optimum = optimizer.minimize(objective, start, *bounds)
     for _ in range(_RESTARTS if optimizer.uses_gradient else 0):
         norm = np.abs(_projected(optimum.theta, optimum.gradient, *bounds)).max(initial=0.0)
-        if optimum.reached_limit or norm <= _NEAR * optimizer.gtol:
+        if optimum.reached_limit or norm <= _near(objective):
             break
         again = optimizer.minimize(objective, optimum.theta, *bounds)
         if not again.value < optimum.value:
             break
         optimum = again._replace(iterations=optimum.iterations + again.iterations)
     return optimum
+
+
+def _near(objective: Objective) -> float:
+    """Return the projected gradient at which rounding may end a search that did not reach its tolerance.
+
+    Below the customary 1e-5 of an objective in units of N, a tighter tolerance may be out of reach.
+    """
+    scale = objective.moments.scale / objective.setting.number
+    return max(_NEAR * objective.gmm.optimizer.gtol, _CUSTOMARY * scale)
 
 
 def _hessian(objective: Objective, theta: Vector) -> Matrix:
@@ -233,7 +242,7 @@ def _status(
         return Status.EVALUATED
     norm = float(np.abs(projected).max())
     if norm > optimizer.gtol:
-        stopped = Status.PRECISION_LIMITED if norm <= _NEAR * optimizer.gtol else Status.NOT_STATIONARY
+        stopped = Status.PRECISION_LIMITED if norm <= _near(objective) else Status.NOT_STATIONARY
         return Status.ITERATION_LIMIT if optimum.reached_limit else stopped
     if smallest < -1e-8 * float(np.abs(hessian).max(initial=0.0)):
         return Status.NOT_A_MINIMUM

@@ -10,7 +10,7 @@ from .table5 import compared
 
 
 def main() -> int:
-    """Print a markdown table; return 1 when a reproducible cell is rejected at 1 % after Holm's correction."""
+    """Print a markdown table; return 1 when a reproducible cell is rejected at 1 % (Holm)."""
     table = compared(bs.summarize(bs.open_study(sys.argv[1])).table)
     print("| design | estimator | parameter | measure | published | reproduced | error | z | |")
     print("|---|---|---|---|--:|--:|--:|--:|---|")

@@ -1,4 +1,4 @@
-"""Table 5 of Conlon and Gortmaker (2020) beside a reproduction, with Monte Carlo errors and Holm's correction."""
+"""Table 5 of Conlon and Gortmaker (2020) beside a reproduction, with errors and Holm's correction."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def is_reproducible(cell: pd.Series) -> bool:
 
 
 def compared(summary: pd.DataFrame) -> pd.DataFrame:
-    """Return published and reproduced numbers, the reproduction's error, and z for two studies of that error."""
+    """Return published and reproduced numbers, the latter's error, and z for two studies of that error."""
     ours = summary[summary["measure"].isin(MEASURES.values())]
     table = published().merge(ours[[*KEYS, "value", "mcse", "used", "attempted"]], on=KEYS, how="left")
     table["z"] = (table["value"] - table["published"]) / (np.sqrt(2) * table["mcse"])
