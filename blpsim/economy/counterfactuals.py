@@ -21,6 +21,8 @@ class Choices(NamedTuple):
     """(J, I)."""
     slopes: Matrix
     """(J, I) derivatives of an agent's utility from a product with respect to its price."""
+    curvatures: Matrix
+    """(J, I) second derivatives."""
     inclusive: Vector
     """(I,) log(1 + sum_j exp V_ij)."""
     weights: Vector
@@ -47,7 +49,9 @@ class Choices(NamedTuple):
 def choices_by_market(demand: PricedDemand) -> Iterator[Choices]:
     """Yield the choices in each market at the prices where demand is written."""
     x1, x2_slopes, _ = demand.tangent().slopes
-    steepness, x2 = x1 @ demand.tastes.alpha, demand.x2.values(demand.data)
+    depends, alpha = demand.x1.depends_on_prices, demand.tastes.alpha
+    bends, x2_bends = demand.x1.price_curvature(demand.data), demand.x2.price_curvature(demand.data)
+    steepness, curvature, x2 = x1 @ alpha, bends[:, depends] @ alpha, demand.x2.values(demand.data)
     consumers, tastes, offsets = demand.consumers, demand.tastes, demand.offsets
     for market in range(offsets.products.size - 1):
         rows = slice(*offsets.products[market : market + 2])
@@ -56,15 +60,15 @@ def choices_by_market(demand: PricedDemand) -> Iterator[Choices]:
         coefficients = coefficients + tastes.pi @ consumers.demographics[:, agents]
         utilities = demand.delta[rows, None] + x2[rows] @ coefficients
         slopes = steepness[rows, None] + x2_slopes[rows] @ coefficients
-        yield _choices(utilities, slopes, consumers.weights[agents])
+        curvatures = curvature[rows, None] + x2_bends[rows] @ coefficients
+        yield _choices(utilities, slopes, curvatures, consumers.weights[agents])
 
 
-def _choices(utilities: Matrix, slopes: Matrix, weights: Vector) -> Choices:
-    utilities, slopes = np.broadcast_arrays(utilities, slopes, np.empty((1, weights.size)))[:2]
+def _choices(utilities: Matrix, slopes: Matrix, curvatures: Matrix, weights: Vector) -> Choices:
     largest = utilities.max(axis=0, initial=0.0)
     odds = np.exp(utilities - largest)
     total = np.exp(-largest) + odds.sum(axis=0)
-    return Choices(odds / total, slopes, largest + np.log(total), weights)
+    return Choices(odds / total, slopes, curvatures, largest + np.log(total), weights)
 
 
 def elasticities(choices: Choices, prices: Vector) -> Matrix:
@@ -107,6 +111,30 @@ def margins(choices: Choices, setters: Integers) -> Vector:
         return np.asarray(np.linalg.solve(-own, choices.shares), np.float64)
     except np.linalg.LinAlgError:
         return np.full(setters.size, np.nan)
+
+
+def passthrough(choices: Choices, setters: Integers, margin: Vector) -> Matrix:
+    """Return derivatives of equilibrium prices (rows) with respect to marginal costs (columns), (J, J).
+
+    setters  (J,) who sets each price
+    margin   (J,) prices less marginal costs
+
+    The implicit function theorem at s_j + sum_k H_jk (p_k - c_k) ds_k/dp_j = 0, where the derivatives of
+    agents' terms A_ij s_ij (m_j - M_ij) are taken, M_ij the mean margin that j's firm earns on agent i.
+    """
+    probabilities, slopes, curvatures, _, weights = choices
+    owned = (setters[:, None] == setters).astype(np.float64)
+    sloped, derivatives = slopes * probabilities, choices.d_shares_d_prices
+    mean = owned @ (margin[:, None] * probabilities)
+    gains = margin[:, None] - mean
+    own = (curvatures * probabilities + slopes * sloped) * gains
+    second = np.diag(own @ weights) - (sloped * (gains - mean) * weights) @ sloped.T
+    second -= owned * margin * ((sloped * weights) @ sloped.T)
+    d_costs = owned * derivatives.T
+    try:
+        return np.asarray(np.linalg.solve(derivatives + d_costs + second, d_costs), np.float64)
+    except np.linalg.LinAlgError:
+        return np.full(d_costs.shape, np.nan)
 
 
 def reassigned(products: Products, firm_ids: NDArray[Any]) -> Products:

@@ -169,6 +169,14 @@ class Economy:
         prices, shares = economy._restored(found.prices), economy._restored(found.shares)
         return found._replace(prices=prices, shares=shares)
 
+    def passthrough(self) -> dict[Any, Matrix]:
+        """Return derivatives of a market's prices (rows) with respect to marginal costs (columns), (J, J)."""
+        if self.conduct is Conduct.PERFECT_COMPETITION:
+            return self._matrices(lambda _, choices: np.eye(choices.shares.size), None)
+        setters, margin = self._setters(), self.products.prices - self._sorted(self._known_costs(None))
+        at = list(zip(self._by_market(setters), self._by_market(margin), strict=True))
+        return self._matrices(lambda t, choices: counterfactuals.passthrough(choices, *at[t]), None)
+
     def _owned(self, firm_ids: ArrayLike | None) -> Economy:
         """Return the economy with other owners; arrays in the user's order stay as they are."""
         if firm_ids is None:

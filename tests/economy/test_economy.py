@@ -39,7 +39,10 @@ def assert_same_matrices(matrices, stacked, market_ids):
         np.testing.assert_allclose(matrix, peers[:, ~np.isnan(peers[0])], rtol=1e-9)
 
 
-@pytest.mark.parametrize("name", ["elasticities", "diversion_ratios", "long_run_diversion_ratios"])
+MATRICES = ["elasticities", "diversion_ratios", "long_run_diversion_ratios", "passthrough"]
+
+
+@pytest.mark.parametrize("name", MATRICES)
 def test_matrices_of_markets_equal_pyblp_in_the_order_of_the_users_rows(pair, name):
     economy, peer = pair
     ids = economy.products.restored(economy.products.columns["market_ids"])
@@ -144,6 +147,30 @@ def test_prices_in_equilibrium_imply_the_costs_they_came_from(economy, conduct):
 def test_an_equilibrium_with_other_costs_is_another(economy):
     cheaper = economy.equilibrium(costs=economy.costs - 0.5)
     assert (cheaper.prices < economy.equilibrium().prices).all()
+
+
+@pytest.mark.parametrize("conduct", list(Conduct))
+@pytest.mark.parametrize("linear", ["1 + x + prices", "1 + x + log(prices)"])
+def test_passthrough_is_the_difference_of_equilibria_at_other_costs(economy, conduct, linear):
+    model = dataclasses.replace(economy.model, linear=linear)
+    parameters = dataclasses.replace(economy.parameters, beta=[-1, 2, -2.0 if "log" not in linear else -6.0])
+    changed = dataclasses.replace(economy, model=model, parameters=parameters, conduct=conduct)
+    found = changed.equilibrium()
+    order = economy.products.order
+    products = economy.products.replaced(prices=found.prices[order], shares=found.shares[order])
+    x1 = [
+        m.linear_formula.bind(p.columns).values(p.columns)
+        for m, p in ((model, economy.products), (model, products))
+    ]
+    delta = economy.delta + economy.products.restored((x1[1] - x1[0])[:, 2]) * parameters.beta[2]
+    settled = dataclasses.replace(changed, products=products, delta=delta)
+    rows = np.flatnonzero(economy.products.restored(economy.products.columns["market_ids"]) == "a")
+    for place, row in enumerate(rows):
+        step = np.zeros(economy.costs.size)
+        step[row] = 1e-4
+        ends = [settled.equilibrium(costs=economy.costs + sign * step).prices[rows] for sign in (1, -1)]
+        column = settled.passthrough()["a"][:, place]
+        np.testing.assert_allclose((ends[0] - ends[1]) / 2e-4, column, rtol=1e-5, atol=1e-7)
 
 
 def test_names_of_firms_do_not_matter(economy):
