@@ -158,6 +158,8 @@ class Economy:
     ) -> Prices:
         """Return equilibrium prices and shares, (N,) each, with other owners, costs or conduct.
 
+        They are NaN in markets without an equilibrium; the status says whether there are any.
+
         firm_ids  (N,) owners, as after a merger; by default the products'
         costs     (N,) marginal costs, by default the economy's, under its own owners
         conduct   by default the economy's
@@ -165,9 +167,14 @@ class Economy:
         economy, known = self._owned(firm_ids), self._known_costs(costs)
         ordered = known if economy.products.order is None else known[economy.products.order]
         how = self.conduct if conduct is None else Conduct(conduct)
+        iteration = iteration or PriceIteration()
         found = equilibrium_prices(economy._demand(), ordered, how, iteration)
-        prices, shares = economy._restored(found.prices), economy._restored(found.shares)
-        return found._replace(prices=prices, shares=shares)
+        prices, shares = found.prices, found.shares
+        if not found.status.is_usable:
+            failed = ~(found.residuals < iteration.tolerance)
+            lost = np.repeat(failed | (not failed.any()), np.diff(self.products.market_offsets))
+            prices, shares = (np.where(lost, np.nan, values) for values in (prices, shares))
+        return found._replace(prices=economy._restored(prices), shares=economy._restored(shares))
 
     def passthrough(self) -> dict[Any, Matrix]:
         """Return derivatives of a market's prices (rows) with respect to marginal costs (columns), (J, J)."""

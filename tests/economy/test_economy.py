@@ -173,6 +173,16 @@ def test_passthrough_is_the_difference_of_equilibria_at_other_costs(economy, con
         np.testing.assert_allclose((ends[0] - ends[1]) / 2e-4, column, rtol=1e-5, atol=1e-7)
 
 
+def test_only_markets_without_an_equilibrium_have_no_prices(economy):
+    ids = economy.products.restored(economy.products.columns["market_ids"])
+    costs = np.where(ids == "b", np.nan, economy.costs)
+    found = economy.equilibrium(costs=costs)
+    assert found.status is Status.EQUILIBRIUM_FAILED
+    np.testing.assert_array_equal(np.isnan(found.prices), ids == "b")
+    np.testing.assert_array_equal(np.isnan(found.shares), ids == "b")
+    assert (found.prices[ids != "b"] == economy.equilibrium().prices[ids != "b"]).all()
+
+
 def test_names_of_firms_do_not_matter(economy):
     firms = merged(economy)
     named = np.where(firms == 0, "zeta", "alpha")
