@@ -21,12 +21,13 @@ if TYPE_CHECKING:
     from blpsim.estimate.estimator import Estimate as Estimate
     from blpsim.estimate.estimator import Estimator as Estimator
     from blpsim.estimate.estimator import Start as Start
-    from blpsim.estimate.estimator import Starts as Starts
     from blpsim.estimate.gmm import GMM as GMM
     from blpsim.estimate.gmm import Inversion as Inversion
     from blpsim.estimate.optimizer import Optimizer as Optimizer
     from blpsim.estimate.problem import Problem as Problem
     from blpsim.estimate.problem import Result as Result
+    from blpsim.estimate.starts import Bounds as Bounds
+    from blpsim.estimate.starts import Starts as Starts
     from blpsim.model import instruments as instruments
     from blpsim.model.conduct import Conduct as Conduct
     from blpsim.model.integration import Integration as Integration
@@ -70,6 +71,7 @@ _NAMES = {
     "estimate.gmm": ("GMM", "Inversion"),
     "estimate.optimizer": ("Optimizer",),
     "estimate.problem": ("Problem", "Result"),
+    "estimate.starts": ("Bounds", "Starts"),
     "model.conduct": ("Conduct",),
     "model.integration": ("Integration",),
     "model.model": ("Model",),

@@ -6,7 +6,7 @@ import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
-from typing import Literal, Protocol, cast
+from typing import Protocol, cast
 
 import numpy as np
 
@@ -18,6 +18,7 @@ from blpsim.estimate.gmm import GMM
 from blpsim.estimate.optimal import optimal_instruments
 from blpsim.estimate.problem import Result, solve
 from blpsim.estimate.setting import Setting, make_setting
+from blpsim.estimate.starts import Bounds, Starts
 from blpsim.model.characteristics import instrument_source
 from blpsim.model.instruments import Excluded, Instruments, Optimal, Sums
 from blpsim.model.integration import Integration
@@ -59,32 +60,6 @@ class Estimate:
     """The economy at the estimate, which estimands are functions of; None where there is none."""
 
 
-@dataclass(frozen=True, slots=True)
-class Starts:
-    """Where the optimizer starts: uniform draws around the truth, the same for every estimator."""
-
-    number: int = 3
-    """How many starts; the lowest objective wins."""
-    around: Literal["truth"] = "truth"
-    width: float = 0.5
-    """Starts lie within this fraction of the truth."""
-
-    def __post_init__(self) -> None:
-        """Refuse no starts, and widths that could change signs."""
-        if self.number < 1:
-            raise ConfigurationError("Starts.number", self.number, "1 or more", "something must start")
-        if self.around != "truth":
-            raise ConfigurationError("Starts.around", self.around, "'truth'", "there is no other centre yet")
-        if not 0 <= self.width < 1:
-            why = "a width of 1 starts at zero, where the gradient of sigma vanishes"
-            raise ConfigurationError("Starts.width", self.width, "in [0, 1)", why)
-
-    def draw(self, theta: Vector, generator: np.random.Generator) -> Matrix:
-        """Return starts, (S, P)."""
-        draws = generator.uniform(1 - self.width, 1 + self.width, (self.number, theta.size))
-        return np.asarray(theta * draws, np.float64)
-
-
 class Scenario(Protocol):
     """What an estimator asks of a scenario."""
 
@@ -112,8 +87,8 @@ class Estimator:
     supply: bool = True
     """Whether the supply side is estimated."""
     starts: Starts = field(default_factory=Starts)
-    bounds: Mapping[str, tuple[float, float]] | None = None
-    """Bounds by name; they replace those of ``gmm``."""
+    bounds: Mapping[str, tuple[float, float]] | Bounds | None = None
+    """Bounds by name, or around the truth; they replace those of ``gmm``."""
     gmm: GMM = field(default_factory=GMM)
 
     def names(self, scenario: Scenario) -> tuple[str, ...]:
@@ -159,7 +134,7 @@ class Estimator:
             if excluded is None:
                 return failed
             setting = make_setting(economy.model, economy.products, agents, excluded, self.supply)
-            gmm = self.gmm if self.bounds is None else replace(self.gmm, bounds=self.bounds)
+            gmm = self._bounded(bound, columns)
             lower, upper = gmm.theta_bounds(bound)
             starts = self._starts(bound, first, streams)
             thetas = [np.clip(start, lower, upper) for start in starts]
@@ -167,6 +142,16 @@ class Estimator:
         except np.linalg.LinAlgError:
             return replace(failed, failure=Status.SINGULAR)
         return Solution(layout=bound, setting=setting, results=results, starts=starts)
+
+    def _bounded(self, bound: Layout, columns: ModelColumns) -> GMM:
+        if self.bounds is None:
+            return self.gmm
+        if not isinstance(self.bounds, Bounds):
+            return replace(self.gmm, bounds=self.bounds)
+        priced = [
+            f"beta[{n}]" for n, p in zip(columns.x1.names, columns.x1.depends_on_prices, strict=True) if p
+        ]
+        return replace(self.gmm, bounds=self.bounds.by_name(bound, priced))
 
     def _excluded(self, dataset: Dataset, columns: ModelColumns) -> Excluded:
         instruments = cast(Instruments, self.instruments)

@@ -125,9 +125,9 @@ class Problem:
         ParameterError
             For parameters that the model does not have, and when there are more of them than instruments.
         """
-        return solve(
-            self.setting, layout(parameters, self.setting.columns, self.setting.supply), gmm or GMM()
-        )
+        bound = layout(parameters, self.setting.columns, self.setting.supply)
+        _check_identification(self.setting, bound)
+        return solve(self.setting, bound, gmm or GMM())
 
     def evaluate(self, parameters: Parameters, gmm: GMM | None = None) -> Evaluation:
         """Return the objective, its gradient, and what they are made of, at these parameters.

@@ -28,13 +28,7 @@ INSTRUMENTS = {
 }
 
 
-def bounds(scenario: bs.Scenario, *, supply: bool) -> dict[str, tuple[float, float]]:
-    """Return bounds of 1,000 % of the truth; sigma is not negative, and with supply demand slopes down."""
-    sigmas = {name: (0.0, 10 * v) for name, v in scenario.truth_by_name().items() if name.startswith("sigma")}
-    return sigmas | ({"beta[prices]": (-10.0, -0.001)} if supply else {})
-
-
-def estimators(scenario: bs.Scenario, label: str) -> dict[str, bs.Estimator]:
+def estimators() -> dict[str, bs.Estimator]:
     """Return every instrument set, demand only and with supply, two steps from three starts."""
     found = {}
     for supply in (False, True):
@@ -43,16 +37,16 @@ def estimators(scenario: bs.Scenario, label: str) -> dict[str, bs.Estimator]:
             supply=supply,
             integration=bs.Integration("product", 9),
             starts=bs.Starts(3, around="truth", width=0.5),
-            bounds=bounds(scenario, supply=supply),
+            bounds=bs.Bounds(width=10, highest_price_coefficient=-0.001),
             gmm=bs.GMM(method="2s", hessian=False, optimizer=bs.Optimizer("l-bfgs-b", gtol=1e-5)),
         )
         for name, instruments in INSTRUMENTS.items():
-            found[f"{label}{side}/{name}"] = dataclasses.replace(base, instruments=instruments)
+            found[f"{side}/{name}"] = dataclasses.replace(base, instruments=instruments)
         one_step = dataclasses.replace(
             base, instruments=bs.instruments.Sums(), gmm=dataclasses.replace(base.gmm, method="1s")
         )
         optimal = bs.instruments.Optimal(first=one_step)
-        found[f"{label}{side}/optimal"] = dataclasses.replace(base, instruments=optimal)
+        found[f"{side}/optimal"] = dataclasses.replace(base, instruments=optimal)
     return found
 
 
@@ -61,5 +55,5 @@ design = bs.Design(
     seed=2020,
     replications=1_000,
     scenarios={"simple": simple, "complex": complex_},
-    estimators=estimators(complex_, ""),
+    estimators=estimators(),
 )
