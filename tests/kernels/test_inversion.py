@@ -84,6 +84,15 @@ def test_a_start_far_from_the_root_is_rebased(distance, rule):
     assert np.abs(delta - market.delta).max() < 1e-10
 
 
+@pytest.mark.parametrize("rule", [(SIMPLE, OUTSIDE_CORRECTED), (SQUAREM, OUTSIDE_CORRECTED), USUAL])
+def test_odds_that_were_out_of_range_at_the_start_are_computed_again(rule):
+    market = logit.market(sigma=1.0)
+    start = market.delta + 500 * np.where(np.arange(8) % 2, 1, -1)
+    delta, _, residual = invert(market.target, start, rule, limit=2_000)
+    assert residual < 1e-13
+    assert np.abs(delta - market.delta).max() < 1e-10
+
+
 def test_when_anderson_fails_other_methods_find_the_root():
     market = logit.market(sigma=1.0)
     delta, evaluations, residual = invert(
