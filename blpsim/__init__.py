@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from blpsim.estimate.gmm import Inversion as Inversion
     from blpsim.estimate.optimizer import Optimizer as Optimizer
     from blpsim.estimate.problem import Problem as Problem
-    from blpsim.estimate.problem import Result as Result
+    from blpsim.estimate.result import Result as Result
     from blpsim.estimate.starts import Bounds as Bounds
     from blpsim.estimate.starts import Starts as Starts
     from blpsim.model import instruments as instruments
@@ -70,7 +70,8 @@ _NAMES = {
     "estimate.estimator": ("Estimate", "Estimator", "Start", "Starts"),
     "estimate.gmm": ("GMM", "Inversion"),
     "estimate.optimizer": ("Optimizer",),
-    "estimate.problem": ("Problem", "Result"),
+    "estimate.problem": ("Problem",),
+    "estimate.result": ("Result",),
     "estimate.starts": ("Bounds", "Starts"),
     "model.conduct": ("Conduct",),
     "model.integration": ("Integration",),

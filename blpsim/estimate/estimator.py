@@ -16,8 +16,9 @@ from blpsim.economy.economy import Economy
 from blpsim.errors import ConfigurationError
 from blpsim.estimate.gmm import GMM
 from blpsim.estimate.optimal import optimal_instruments
-from blpsim.estimate.problem import Result, solve
+from blpsim.estimate.result import Result
 from blpsim.estimate.setting import Setting, make_setting
+from blpsim.estimate.solve import solve
 from blpsim.estimate.starts import Bounds, Starts
 from blpsim.model.characteristics import instrument_source
 from blpsim.model.instruments import Excluded, Instruments, Optimal, Sums
@@ -141,7 +142,7 @@ class Estimator:
             results = tuple(solve(setting, replace(bound, theta0=theta), gmm) for theta in thetas)
         except np.linalg.LinAlgError:
             return replace(failed, failure=Status.SINGULAR)
-        return Solution(layout=bound, setting=setting, results=results, starts=starts)
+        return Solution(layout=bound, setting=setting, results=results, starts=np.array(thetas))
 
     def _bounded(self, bound: Layout, columns: ModelColumns) -> GMM:
         if self.bounds is None:

@@ -17,6 +17,7 @@ from blpsim.model.layout import Layout
 
 CovarianceType = Literal["robust", "clustered", "unadjusted"]
 Method = Literal["1s", "2s"]
+_PAIR = 2
 _ACCELERATIONS = {"anderson": ANDERSON, "squarem": SQUAREM, "simple": SIMPLE}
 _MAPPINGS = {"outside_corrected": OUTSIDE_CORRECTED, "contraction": CONTRACTION}
 
@@ -44,9 +45,9 @@ class Inversion:
         if not 0 < self.tolerance <= 1e-8:
             why = "a looser inversion moves the optimum"
             raise ConfigurationError("Inversion.tolerance", self.tolerance, "in (0, 1e-8]", why)
-        if self.max_evaluations < 1:
-            why = "nothing would be evaluated"
-            raise ConfigurationError("Inversion.max_evaluations", self.max_evaluations, "1 or more", why)
+        if type(self.max_evaluations) is not int or self.max_evaluations < 1:
+            why = "evaluations are counted"
+            raise ConfigurationError("Inversion.max_evaluations", self.max_evaluations, "1, 2, ..", why)
 
     @property
     def rule(self) -> InversionRule:
@@ -88,6 +89,9 @@ class GMM:
         self._check("method", Method)
         self._check("W_type", CovarianceType)
         self._check("se_type", CovarianceType)
+        pair = self.costs_bounds
+        if pair is not None and (not isinstance(pair, tuple | list) or len(pair) != _PAIR):
+            raise ConfigurationError("GMM.costs_bounds", pair, "(lower, upper)", "either may be None")
         lower, upper = self.cost_bounds
         if not lower < upper:
             why = "the lower bound comes first"
@@ -115,8 +119,9 @@ class GMM:
         lower, upper = layout.default_bounds()
         for name, pair in (self.bounds or {}).items():
             _set_bounds(name, pair, layout, lower, upper)
-        if np.any(lower > upper):
-            crossed = layout.theta_names[int(np.argmax(lower > upper))]
+        wrong = ~(lower <= upper)
+        if wrong.any():
+            crossed = layout.theta_names[int(np.argmax(wrong))]
             raise ParameterError("GMM.bounds", crossed, "lower <= upper", "nothing lies between them")
         return lower, upper
 
@@ -124,6 +129,9 @@ class GMM:
 def _set_bounds(
     name: str, pair: tuple[ArrayLike, ArrayLike], layout: Layout, lower: Vector, upper: Vector
 ) -> None:
+    if len(np.atleast_1d(np.asarray(pair, dtype=object))) != _PAIR:
+        why = "a bound may be infinite but not missing"
+        raise ParameterError(f"GMM.bounds[{name!r}]", pair, "(lower, upper)", why)
     places = _block_places(layout).get(name)
     if places is None:
         if name not in layout.theta_names:

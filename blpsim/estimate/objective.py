@@ -237,7 +237,7 @@ def _state(panel: Panel, moments: Moments) -> State:
         slopes=np.empty((rows if panel.slopes.varies else markets, agents)),
         gamma=np.empty((rows, firm)),
         factors=np.empty((rows, firm)),
-        pivots=np.empty(rows, np.int64),
+        pivots=np.zeros(rows, np.int64),
         own=np.empty(rows),
         eta=np.empty(rows),
         costs=np.empty(rows),
@@ -266,5 +266,5 @@ def _bench(panel: Panel) -> Bench:
         np.empty((2 * firms, agents)),
         np.empty((products, products)),
         np.empty((MEMORY + 1, MEMORY)),
-        np.empty(products, np.int64),
+        np.zeros(products, np.int64),
     )

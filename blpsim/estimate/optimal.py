@@ -13,7 +13,7 @@ from blpsim.arrays import Matrix, Tastes, Vector
 from blpsim.economy.equilibrium import PricedDemand, equilibrium_prices, shares_at_prices
 from blpsim.estimate.gmm import GMM
 from blpsim.estimate.objective import Objective
-from blpsim.estimate.problem import Result
+from blpsim.estimate.result import Result
 from blpsim.estimate.setting import Setting, make_setting
 from blpsim.model.instruments import Excluded
 from blpsim.model.layout import Layout

@@ -67,7 +67,7 @@ class Optimizer:
         if not self.gtol > 0:
             why = "no optimizer reaches a gradient of exactly zero"
             raise ConfigurationError("Optimizer.gtol", self.gtol, "a positive number", why)
-        if self.max_iterations < 1:
+        if type(self.max_iterations) is not int or self.max_iterations < 1:
             why = "use Optimizer('return') to stay at the start"
             raise ConfigurationError("Optimizer.max_iterations", self.max_iterations, "1 or more", why)
 
@@ -107,8 +107,11 @@ class Optimizer:
         )
         iterations = int(getattr(outcome, "nit", 0))
         theta = np.array(outcome.x, np.float64)
-        limit = iterations >= self.max_iterations
-        gradient = np.array(outcome.jac if uses_gradient else np.full(theta.size, np.nan), np.float64)
+        work = int(outcome.nfev) if self.method == "tnc" else iterations
+        limit = work >= self.max_iterations
+        gradient = np.full(theta.size, np.nan)
+        if uses_gradient:
+            gradient = np.array(outcome.grad if self.method == "trust-constr" else outcome.jac, np.float64)
         return Optimum(
             theta,
             float(outcome.fun),

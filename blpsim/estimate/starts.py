@@ -25,7 +25,7 @@ class Starts:
 
     def __post_init__(self) -> None:
         """Refuse no starts, and widths that could change signs."""
-        if self.number < 1:
+        if type(self.number) is not int or self.number < 1:
             raise ConfigurationError("Starts.number", self.number, "1 or more", "something must start")
         if self.around != "truth":
             raise ConfigurationError("Starts.around", self.around, "'truth'", "there is no other centre yet")

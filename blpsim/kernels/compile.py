@@ -100,5 +100,5 @@ def _folder(file: Path) -> str:
 def are_compiled() -> bool:
     """Return whether the kernels have been compiled on this machine before, so that a run starts at once."""
     kernels = Path(__file__).resolve().parent.glob("*.py")
-    folders = [_cache_root() / _folder(path) for path in kernels if b"@kernel" in path.read_bytes()]
+    folders = [_cache_root() / _folder(path) for path in kernels if b"\n@kernel\n" in path.read_bytes()]
     return all(any(folder.rglob("*.nbc")) for folder in folders)
