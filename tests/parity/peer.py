@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
@@ -66,3 +67,9 @@ def peer_solve(
         optimization=pyblp.Optimization(method, settings),
         check_optimality="both" if hessian else "gradient",
     )
+
+
+def peer_optimal_problem(case: Case) -> pyblp.Problem:
+    """Return PyBLP's problem with optimal instruments at the case's parameters, a first estimate."""
+    here = dataclasses.replace(case, options=dict(case.options) | {"method": "1s"}, optimizer="return")
+    return peer_solve(here, peer_problem(here)).compute_optimal_instruments().to_problem()

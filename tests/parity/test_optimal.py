@@ -3,10 +3,11 @@
 import dataclasses
 
 import numpy as np
-import pyblp
 import pytest
 
 import blpsim as bs
+
+from .solved import TOLERANCE, solved_by_both
 
 SCENARIO = bs.Scenario(
     model=bs.Model(linear="1 + x + prices", nonlinear="0 + x", supply="1 + x + w"),
@@ -18,8 +19,6 @@ SCENARIO = bs.Scenario(
 )
 STREAMS = bs.Streams(seed=2020, replication=1)
 TIGHT = bs.Optimizer("l-bfgs-b", gtol=1e-8)
-TOLERANCE = 1e-5
-"""Both optimizers stop where the gradient is about 1e-8, the Hessian being of order one or more."""
 
 
 def chain(supply):
@@ -35,36 +34,9 @@ def chain(supply):
     )
 
 
-def peer(economy, first, supply):
-    """Return PyBLP's estimates in the order beta, sigma, gamma."""
-    formulations = [pyblp.Formulation("1 + x + prices"), pyblp.Formulation("0 + x")]
-    formulations += [pyblp.Formulation("1 + x + w")] if supply else []
-    names = ("market_ids", "firm_ids", "prices", "shares", "x", "w")
-    data = {name: economy.products.columns[name] for name in names}
-    data["demand_instruments"] = first.setting.demand_instruments[:-2].T
-    if supply:
-        data["supply_instruments"] = first.setting.supply_instruments[:-3].T
-    problem = pyblp.Problem(tuple(formulations), data, integration=pyblp.Integration("product", 9))
-    values = dict(zip(first.best.names, first.best.values, strict=True))
-    sigma = values["sigma[x,x]"]
-    start = {"beta": [None, None, values["beta[prices]"]]} if supply else {}
-    stay = pyblp.Optimization("return")
-    result = problem.solve(sigma, method="1s", optimization=stay, check_optimality="gradient", **start)
-    instruments = result.compute_optimal_instruments()
-    shifters = {"supply_shifter_formulation": pyblp.Formulation("0 + w")} if supply else {}
-    second = instruments.to_problem(**shifters)
-    optimization = pyblp.Optimization("l-bfgs-b", {"gtol": 1e-8, "ftol": 0})
-    found = second.solve(sigma, method="2s", optimization=optimization, check_optimality="gradient", **start)
-    return np.concatenate([found.beta.ravel(), found.sigma.ravel(), found.gamma.ravel()])
-
-
 @pytest.mark.parametrize("supply", [False, True], ids=["demand", "supply"])
 def test_estimates_with_optimal_instruments_equal_pyblps(supply):
     dataset = SCENARIO.generate(STREAMS)
-    streams = STREAMS.keyed(SCENARIO.stream_key)
-    estimator = chain(supply)
-    ours = estimator.estimate(dataset, streams)
-    first = estimator.instruments.first.solution(dataset, streams)
-    theirs = peer(dataset.economy, first, supply)
+    ours, theirs = solved_by_both(chain(supply), dataset, STREAMS.keyed(SCENARIO.stream_key))
     assert ours.status.is_usable
-    assert np.max(np.abs(ours.values - theirs)) < TOLERANCE * np.max(np.abs(theirs))
+    assert np.max(np.abs(ours.values - theirs.values)) < TOLERANCE * np.max(np.abs(theirs.values))

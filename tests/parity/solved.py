@@ -1,0 +1,128 @@
+"""An estimator of a study on one dataset, as both packages solve it."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any, NamedTuple
+
+import numpy as np
+import pyblp
+from numpy.typing import NDArray
+
+import blpsim as bs
+from blpsim.economy.dataset import Dataset
+from blpsim.estimate.estimator import Solution
+from blpsim.estimate.result import Result
+from blpsim.estimate.setting import Setting
+from blpsim.model.layout import Layout
+
+from .case import Case
+from .peer import peer_optimal_problem, peer_problem, peer_solve
+
+Array = NDArray[Any]
+Block = NDArray[np.float64]
+
+TOLERANCE = 1e-5
+"""Largest difference of estimates, relative to PyBLP's largest, where optimizers end at a tight tolerance."""
+
+
+class Theirs(NamedTuple):
+    """What PyBLP found; parameters in the order of blpsim's names."""
+
+    values: Block
+    errors: Block
+    objective: float
+    gradient_norm: float
+    """Largest element of the projected gradient."""
+
+
+def solved_by_both(
+    estimator: bs.Estimator, dataset: Dataset, streams: bs.Streams
+) -> tuple[Result, Theirs] | None:
+    """Return blpsim's result and PyBLP's from the start that led to it; None where blpsim has none.
+
+    Optimal instruments are computed by each package, at blpsim's first estimate.
+    """
+    solution = estimator.solution(dataset, streams)
+    if not solution.results:
+        return None
+    case = solved_case(estimator, solution, best_start(solution))
+    if isinstance(estimator.instruments, bs.instruments.Optimal):
+        begun = estimator.instruments.first
+        first = begun.solution(dataset, streams)
+        problem = peer_optimal_problem(solved_case(begun, first, best_theta(first)))
+    else:
+        problem = peer_problem(case)
+    return solution.best, _theirs(peer_solve(case, problem), solution.layout)
+
+
+def _theirs(found: pyblp.ProblemResults, bound: Layout) -> Theirs:
+    place = bound.sigma_rows, bound.sigma_cols
+    values = found.beta.ravel(), found.sigma[place], found.gamma.ravel()
+    errors = found.beta_se.ravel(), found.sigma_se[place], found.gamma_se.ravel()
+    norm = float(np.max(np.abs(found.projected_gradient), initial=0))
+    return Theirs(np.concatenate(values), np.concatenate(errors), float(found.objective), norm)
+
+
+def solved_case(estimator: bs.Estimator, solution: Solution, theta: Block) -> Case:
+    """Return the problem of a solution that starts at theta, (P,): same data, instruments and bounds."""
+    setting, optimizer = solution.setting, estimator.gmm.optimizer
+    assert setting is not None
+    assert estimator.integration is not None
+    return Case(
+        name="estimator",
+        model=_model(setting),
+        products=_products(setting),
+        nodes=estimator.integration.size,
+        parameters=_blocks(solution, theta),
+        options={"method": estimator.gmm.method},
+        bounds=_bounds(estimator, solution),
+        optimizer=optimizer.method,
+        gtol=optimizer.gtol,
+    )
+
+
+def best_start(solution: Solution) -> Block:
+    """Return the start, (P,), that led to the best result."""
+    return np.asarray(solution.starts)[solution.results.index(solution.best)]
+
+
+def best_theta(solution: Solution) -> Block:
+    """Return what the optimizer moves, (P,), at the best result."""
+    return np.asarray(solution.best.values[solution.layout.theta_positions])
+
+
+def _model(setting: Setting) -> dict[str, str]:
+    model = setting.model
+    formulas = {"linear": model.linear, "nonlinear": model.nonlinear}
+    formulas |= {"supply": model.supply, "costs": model.costs} if setting.supply else {}
+    return {name: formula for name, formula in formulas.items() if formula is not None}
+
+
+def _products(setting: Setting) -> dict[str, Array]:
+    """Return products with the excluded instruments, which exogenous columns of X1 and X3 follow."""
+    exogenous = int((~setting.columns.x1.depends_on_prices).sum())
+    demand = setting.demand_instruments[: len(setting.demand_instruments) - exogenous]
+    supply = setting.supply_instruments[: len(setting.supply_instruments) - len(setting.x3)]
+    products = dict(setting.products.columns)
+    products |= {f"demand_instruments{i}": row for i, row in enumerate(demand)}
+    return products | {f"supply_instruments{i}": row for i, row in enumerate(supply)}
+
+
+def _blocks(solution: Solution, theta: Block) -> dict[str, Block]:
+    bound = solution.layout
+    blocks = {"beta": bound.beta(theta), "sigma": bound.sigma(theta)}
+    return blocks | ({"gamma": bound.gamma(theta)} if bound.gamma0.size else {})
+
+
+def _bounds(estimator: bs.Estimator, solution: Solution) -> dict[str, tuple[Block, Block]]:
+    bound, gmm = solution.layout, estimator.gmm
+    if isinstance(estimator.bounds, bs.Bounds):
+        named = estimator.bounds.by_name(bound, [n for n in bound.theta_names if n == "beta[prices]"])
+        gmm = dataclasses.replace(gmm, bounds=named)
+    lower, upper = (_blocks(solution, limit) for limit in gmm.theta_bounds(bound))
+    pairs = {"sigma": (lower["sigma"], upper["sigma"])}
+    if (~np.isnan(lower["beta"])).any():
+        ends = np.nan_to_num(lower["beta"], nan=-np.inf), np.nan_to_num(upper["beta"], nan=np.inf)
+        pairs["beta"] = ends
+    return pairs
