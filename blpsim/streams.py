@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from blpsim.errors import ConfigurationError
+from blpsim.checks import check_count, check_fields
 
 
 def _words(text: str) -> tuple[int, ...]:
@@ -32,12 +32,10 @@ class Streams:
     """The scenario's stream key; scenarios that share one share their random numbers."""
 
     def __post_init__(self) -> None:
-        """Raise ConfigurationError for anything but whole numbers from 0 on."""
+        """Raise ConfigurationError for anything but integers from 0 on, and a key that is no text."""
         for name in ("seed", "replication"):
-            value = getattr(self, name)
-            if not isinstance(value, int | np.integer) or isinstance(value, bool) or value < 0:
-                why = "random streams are numbered from 0 on"
-                raise ConfigurationError(f"Streams.{name}", value, "a whole number, 0 or larger", why)
+            check_count(f"Streams.{name}", getattr(self, name), "random streams are numbered from 0 on", 0)
+        check_fields(self)
 
     def keyed(self, stream_key: str) -> Streams:
         """Return the same replication's streams under a scenario's key."""

@@ -13,6 +13,7 @@ from pathlib import Path
 
 FLOORS = (
     {"errors"},
+    {"checks"},
     {"status", "fingerprint", "streams", "arrays"},
     {"kernels"},
     {"model"},

@@ -10,6 +10,7 @@ import pytest
 
 from blpsim.errors import BlpsimError
 from blpsim.streams import Streams
+from tests.wrong_values import refused_values
 
 BASE = Streams(seed=2020, replication=7, stream_key="simple")
 
@@ -77,3 +78,8 @@ def test_numpy_integers_give_the_streams_of_pythons():
     same = Streams(seed=np.int64(2020), replication=np.uint8(7), stream_key="simple")
     assert np.array_equal(draws(same, "xi"), draws(BASE, "xi"))
     assert pickle.loads(pickle.dumps(BASE)) == BASE
+
+
+@pytest.mark.parametrize(("field", "right"), [("seed", ()), ("replication", ()), ("stream_key", ("abc",))])
+def test_streams_refuse_wrong_values(field, right):
+    refused_values(lambda **changes: Streams(**{"seed": 1, "replication": 0, **changes}), field, right)
