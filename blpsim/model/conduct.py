@@ -7,6 +7,7 @@ from enum import StrEnum
 import numpy as np
 
 from blpsim.arrays import Offsets
+from blpsim.errors import ConfigurationError
 
 
 class Conduct(StrEnum):
@@ -20,6 +21,15 @@ class Conduct(StrEnum):
     """One decision maker sets all prices: a monopoly, or a cartel of all firms."""
     PERFECT_COMPETITION = "perfect_competition"
     """Prices equal marginal costs."""
+
+
+def read_conduct(field: str, value: object) -> Conduct:
+    """Return the conduct that a value names; anything else is a ConfigurationError of the field."""
+    try:
+        return Conduct(str(value) if isinstance(value, str) else "")
+    except ValueError as error:
+        why = "prices are set in one of these ways"
+        raise ConfigurationError(field, value, f"one of {', '.join(Conduct)}", why) from error
 
 
 def pricing_offsets(offsets: Offsets, conduct: Conduct) -> Offsets:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 
@@ -25,6 +25,7 @@ class Excluded(NamedTuple):
     """(N, MS), MS = 0 without X3."""
 
 
+@runtime_checkable
 class Instruments(Protocol):
     """Anything that makes excluded instruments."""
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cache
-from typing import Literal, NamedTuple, get_args
+from typing import Literal, NamedTuple
 
 import numpy as np
 from scipy.special import ndtri
 
 from blpsim.arrays import Integers, Matrix, Vector
+from blpsim.checks import check_count, check_fields
 from blpsim.errors import ConfigurationError
 
 Specification = Literal["product", "monte_carlo", "halton"]
@@ -48,16 +49,10 @@ class Integration:
 
     def __post_init__(self) -> None:
         """Refuse an unknown rule, a size below one, or a seed that is no natural number."""
-        if self.specification not in get_args(Specification):
-            expected = f"one of {', '.join(get_args(Specification))}"
-            why = "no other rule is built"
-            raise ConfigurationError("Integration.specification", self.specification, expected, why)
-        if isinstance(self.size, bool) or not isinstance(self.size, int | np.integer) or self.size < 1:
-            why = "it is a number of nodes"
-            raise ConfigurationError("Integration.size", self.size, "an integer of 1 or more", why)
-        if self.seed is not None and self.seed < 0:
-            why = "seeds are natural numbers"
-            raise ConfigurationError("Integration.seed", self.seed, "0 or larger", why)
+        check_count("Integration.size", self.size, "it is a number of nodes")
+        if self.seed is not None:
+            check_count("Integration.seed", self.seed, "seeds are natural numbers", 0)
+        check_fields(self)
 
     @property
     def is_random(self) -> bool:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Literal, NamedTuple, get_args
+from typing import Literal, NamedTuple
 
+from blpsim.checks import check_fields
 from blpsim.errors import ConfigurationError, FormulaError
 from blpsim.model.absorption import compile_absorption
 from blpsim.model.columns import NO_COLUMNS, PRICES, Columns
@@ -62,9 +63,7 @@ class Model:
 
     def __post_init__(self) -> None:
         """Read every formula, and refuse parts that contradict each other."""
-        if self.costs not in get_args(Costs):
-            why = "costs or their logs are linear in X3"
-            raise ConfigurationError("Model.costs", self.costs, "'linear' or 'log'", why)
+        check_fields(self)
         self._need("demographics", "nonlinear", "demographics shift the coefficients of X2")
         self._need("absorb_supply", "supply", "there are no costs to take fixed effects from")
         self._refuse("linear", self.linear_formula, SHARES, "shares are what demand explains")
@@ -72,9 +71,8 @@ class Model:
         self._refuse("supply", self.supply_formula, PRICES, "prices are what costs and markups explain")
         self._refuse("supply", self.supply_formula, SHARES, "costs are constant in quantities")
         self._check_prices()
-        for field in ("absorb_demand", "absorb_supply"):
-            if (source := getattr(self, field)) is not None:
-                compile_absorption(source, f"Model.{field}")
+        for formula in ("demographics_formula", "demand_absorption", "supply_absorption"):
+            getattr(self, formula)
 
     @property
     def linear_formula(self) -> Formula:

@@ -10,6 +10,7 @@ from typing import cast
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from blpsim.checks import check, numbers
 from blpsim.errors import ParameterError
 from blpsim.model.blocks import CONCENTRATED, Block, Blocks, block_names, fill_block, names_given
 from blpsim.model.model import ModelNames
@@ -127,18 +128,23 @@ class Parameters:
 
 
 def _copied(value: ArrayLike | Mapping[str, float], block: str) -> NDArray[np.float64] | dict[str, float]:
-    try:
-        if isinstance(value, Mapping):
-            return {str(name): float(number) for name, number in value.items()}
-        return np.array(value, np.float64)
-    except (TypeError, ValueError) as error:
-        raise ParameterError(f"Parameters.{block}", value, "numbers", str(error)) from error
+    field = f"Parameters.{block}"
+    if not isinstance(value, Mapping):
+        return numbers(field, value, ParameterError)
+    check(field, value, Mapping[str, object], ParameterError)
+    named = {name: numbers(f"{field}[{name!r}]", number, ParameterError) for name, number in value.items()}
+    for name, number in named.items():
+        check(f"{field}[{name!r}]", number.shape, tuple[()], ParameterError)
+    return {name: float(number) for name, number in named.items()}
 
 
 def _as_mapping(free: Iterable[str] | Mapping[str, bool]) -> dict[str, bool]:
+    check("Parameters.free", free, Mapping[str, bool] | Iterable[str] | str, ParameterError)
     if isinstance(free, Mapping):
-        return {str(name): bool(is_free) for name, is_free in free.items()}
-    return dict.fromkeys([free] if isinstance(free, str) else free, True)
+        return {name: bool(is_free) for name, is_free in free.items()}
+    names = (free,) if isinstance(free, str) else tuple(free)
+    check("Parameters.free", names, tuple[str, ...], ParameterError)
+    return dict.fromkeys(names, True)
 
 
 def _matching(pattern: str) -> Callable[[str], bool]:

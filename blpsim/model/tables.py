@@ -55,7 +55,7 @@ def _arrays(data: Table, field: str) -> Iterator[tuple[str, NDArray[Any]]]:
 
 def _plain(values: NDArray[Any]) -> NDArray[Any]:
     # Numbers that arrive as Python objects would pass for categories.
-    if values.dtype.kind == "O" and all(isinstance(value, float | int) for value in values[:1].flat):
+    if values.dtype.kind == "O" and all(isinstance(value, float | int) for value in values.flat[:1]):
         numbers = np.array([np.nan if value is pd.NA else value for value in values.flat])
         return numbers.reshape(values.shape) if numbers.dtype.kind in "iuf" else values
     return values

@@ -79,10 +79,13 @@ def test_draws_repeat_with_their_generator_or_seed(specification):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("gauss", 9), r"^Integration.specification = gauss: expected one of product, monte_carlo, halton; "),
-        (("product", 0), r"^Integration.size = 0: expected an integer of 1 or more; "),
-        (("product", 1.5), r"^Integration.size = 1.5: expected an integer of 1 or more; "),
-        (("halton", 9, -1), r"^Integration.seed = -1: expected 0 or larger; "),
+        (
+            ("gauss", 9),
+            r"^Integration.specification = gauss: expected 'product' or 'monte_carlo' or 'halton'; ",
+        ),
+        (("product", 0), r"^Integration.size = 0: expected an integer, 1 or larger; "),
+        (("product", 1.5), r"^Integration.size = 1.5: expected an integer, 1 or larger; "),
+        (("halton", 9, -1), r"^Integration.seed = -1: expected an integer, 0 or larger; "),
     ],
 )
 def test_an_impossible_rule_is_refused(arguments, message):
