@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol, cast, runtime_checkable
 
 import numpy as np
 
 from blpsim.arrays import Integers, Vector
+from blpsim.checks import check, check_fields, fits
 from blpsim.errors import ConfigurationError
 
 _SHARES_TOLERANCE = 1e-12
@@ -44,9 +46,16 @@ def draw(distribution: AnyDistribution, generator: np.random.Generator, counts: 
 
 def check_distribution(field: str, value: object) -> None:
     """Refuse what cannot be drawn from, with a ConfigurationError that names the field."""
-    if not isinstance(value, Distribution | MarketDistribution):
+    if not fits(value, AnyDistribution):
         why = "values are drawn from it in every replication"
         raise ConfigurationError(field, value, "a distribution, as Uniform(0, 1) or Constant(1)", why)
+
+
+def check_distributions(field: str, values: Mapping[str, object]) -> None:
+    """Refuse what is no mapping from names to distributions, as ``check_distribution`` does."""
+    check(field, values, Mapping[str, object])
+    for name, value in values.items():
+        check_distribution(f"{field}[{name!r}]", value)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +66,7 @@ class Constant:
 
     def __post_init__(self) -> None:
         """Refuse a value that is not finite."""
+        check_fields(self)
         _check("Constant.value", self.value, bool(np.isfinite(self.value)), "a finite number")
 
     def draw(self, generator: np.random.Generator, size: int) -> Vector:
@@ -74,6 +84,7 @@ class Uniform:
 
     def __post_init__(self) -> None:
         """Refuse an interval without length."""
+        check_fields(self)
         holds = bool(np.isfinite(self.low) and np.isfinite(self.high) and self.low < self.high)
         _check("Uniform", (self.low, self.high), holds, "finite bounds, the lower first")
 
@@ -91,6 +102,7 @@ class Normal:
 
     def __post_init__(self) -> None:
         """Refuse a mean that is not finite or a negative standard deviation."""
+        check_fields(self)
         _check_moments("Normal", self.mean, self.standard_deviation)
 
     def draw(self, generator: np.random.Generator, size: int) -> Vector:
@@ -109,6 +121,7 @@ class Lognormal:
 
     def __post_init__(self) -> None:
         """Refuse a mean that is not finite or a negative standard deviation."""
+        check_fields(self)
         _check_moments("Lognormal", self.mean, self.standard_deviation)
 
     def draw(self, generator: np.random.Generator, size: int) -> Vector:
@@ -124,6 +137,7 @@ class Exponential:
 
     def __post_init__(self) -> None:
         """Refuse a mean that is not positive."""
+        check_fields(self)
         _check("Exponential.mean", self.mean, 0 < self.mean < np.inf, "a positive number")
 
     def draw(self, generator: np.random.Generator, size: int) -> Vector:
@@ -139,6 +153,7 @@ class Bernoulli:
 
     def __post_init__(self) -> None:
         """Refuse what is no probability."""
+        check_fields(self)
         _check("Bernoulli.probability", self.probability, 0 <= self.probability <= 1, "in [0, 1]")
 
     def draw(self, generator: np.random.Generator, size: int) -> Vector:
@@ -156,11 +171,13 @@ class Choice:
     def __init__(self, *values: float, probabilities: tuple[float, ...] | None = None) -> None:
         """Take the values one after the other, and refuse probabilities that do not sum to one."""
         object.__setattr__(self, "values", values)
-        object.__setattr__(self, "probabilities", None if probabilities is None else tuple(probabilities))
+        listed = None if probabilities is None else tuple(np.atleast_1d(np.asarray(probabilities)).tolist())
+        object.__setattr__(self, "probabilities", listed)
+        check_fields(self)
         finite = bool(values) and bool(np.all(np.isfinite(np.array(values, np.float64))))
         _check("Choice.values", values, finite, "one or more finite numbers")
-        if probabilities is not None:
-            given = np.array(probabilities, np.float64)
+        if listed is not None:
+            given = np.array(listed, np.float64)
             holds = given.shape == (len(values),) and bool(np.all(given >= 0))
             holds = holds and abs(given.sum() - 1) < _SHARES_TOLERANCE
             _check("Choice.probabilities", probabilities, holds, "one for each value, with a sum of 1")

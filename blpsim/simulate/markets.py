@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from blpsim.arrays import Integers, Vector
+from blpsim.checks import check_count, check_fields, fits
 from blpsim.errors import ConfigurationError
 from blpsim.simulate.distributions import Choice, Distribution
 
@@ -51,12 +52,10 @@ class Markets:
 
     def __post_init__(self) -> None:
         """Refuse numbers that are not natural."""
-        if not _is_natural(self.number):
-            why = "a dataset has at least one market"
-            raise ConfigurationError("Markets.number", self.number, "an integer of 1 or more", why)
+        check_count("Markets.number", self.number, "a dataset has at least one market")
         for name in ("firms", "products_per_firm"):
             value = getattr(self, name)
-            natural = _is_natural(value) or (isinstance(value, Distribution) and not _has_unnatural(value))
+            natural = _is_natural(value) or (fits(value, Distribution) and not _has_unnatural(value))
             if not natural:
                 expected = "an integer of 1 or more, or a distribution of them as Choice(2, 5, 10)"
                 raise ConfigurationError(f"Markets.{name}", value, expected, "no market may be empty")
@@ -88,6 +87,7 @@ class Errors:
 
     def __post_init__(self) -> None:
         """Refuse a matrix that is no covariance matrix."""
+        check_fields(self)
         for name in ("xi_variance", "omega_variance"):
             value = getattr(self, name)
             if not 0 <= value < np.inf:
@@ -109,7 +109,7 @@ class Errors:
 
 
 def _is_natural(value: object) -> bool:
-    return isinstance(value, int | np.integer) and not isinstance(value, bool) and bool(value >= 1)
+    return isinstance(value, int | np.integer) and fits(value, int) and bool(value >= 1)
 
 
 def _has_unnatural(distribution: Distribution) -> bool:

@@ -15,7 +15,7 @@ from blpsim.errors import ConfigurationError
 from blpsim.model.integration import Integration
 from blpsim.model.model import Model
 from blpsim.model.panel import Agents
-from blpsim.simulate.distributions import AnyDistribution, check_distribution, draw
+from blpsim.simulate.distributions import AnyDistribution, check_distributions, draw
 from blpsim.streams import Streams
 
 Demographics = Mapping[str, AnyDistribution] | pd.DataFrame
@@ -48,8 +48,8 @@ class Population:
                 why = "rows are resampled"
                 raise ConfigurationError("Scenario.demographics", "an empty frame", "one or more rows", why)
             return
-        for name, distribution in (self.demographics or {}).items():
-            check_distribution(f"Scenario.demographics[{name!r}]", distribution)
+        if self.demographics is not None:
+            check_distributions("Scenario.demographics", self.demographics)
 
     @property
     def names(self) -> tuple[str, ...]:

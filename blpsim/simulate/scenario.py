@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from blpsim.checks import check, check_fields
 from blpsim.economy.dataset import Dataset
 from blpsim.economy.economy import Economy
 from blpsim.economy.equilibrium import PriceIteration, at_given_prices, equilibrium_prices
@@ -15,13 +16,13 @@ from blpsim.errors import ConfigurationError
 from blpsim.fingerprint import fingerprint
 from blpsim.model.blocks import Blocks
 from blpsim.model.columns import PRICES, Columns
-from blpsim.model.conduct import Conduct
+from blpsim.model.conduct import Conduct, read_conduct
 from blpsim.model.expressions import Data
 from blpsim.model.integration import Integration
 from blpsim.model.model import Model, ModelColumns, ModelNames
 from blpsim.model.panel import Agents, Products
 from blpsim.model.parameters import Parameters
-from blpsim.simulate.distributions import AnyDistribution, check_distribution
+from blpsim.simulate.distributions import AnyDistribution, check_distributions
 from blpsim.simulate.generate import Shocks, demand_for, draw_products, marginal_costs, true_blocks
 from blpsim.simulate.markets import Errors, Markets
 from blpsim.simulate.population import Demographics, Population, Shape
@@ -74,7 +75,10 @@ class Scenario:
 
     def __post_init__(self) -> None:
         """Refuse a process that could not be drawn, or whose parts contradict each other."""
-        object.__setattr__(self, "conduct", _conduct(self.conduct))
+        check_distributions("Scenario.characteristics", self.characteristics)
+        Population(demographics=self.demographics)
+        check_fields(self)
+        object.__setattr__(self, "conduct", read_conduct("Scenario.conduct", self.conduct))
         object.__setattr__(self, "characteristics", dict(self.characteristics))
         self._check_characteristics()
         self._check_consumers()
@@ -98,6 +102,7 @@ class Scenario:
 
         Streams without a key take the scenario's.
         """
+        check("streams", streams, Streams)
         streams = streams if streams.stream_key else streams.keyed(self.stream_key)
         products = draw_products(self.markets, self.characteristics, streams)
         columns = self._columns(products)
@@ -153,8 +158,7 @@ class Scenario:
 
     def _check_characteristics(self) -> None:
         reserved = _DRAWN | _ENDOGENOUS
-        for name, distribution in self.characteristics.items():
-            check_distribution(f"Scenario.characteristics[{name!r}]", distribution)
+        for name in self.characteristics:
             if name in reserved:
                 why = f"'{name}' follows from the markets and the equilibrium"
                 raise ConfigurationError("Scenario.characteristics", name, "another name", why)
@@ -193,16 +197,6 @@ class Scenario:
 def _priced(products: Products) -> Data:
     """Return the columns, with some prices where none have been set yet, so that formulas can be read."""
     return {PRICES: np.ones(products.number), **products.columns}
-
-
-def _conduct(value: Conduct | str) -> Conduct:
-    try:
-        return Conduct(value)
-    except ValueError as error:
-        expected = f"one of {', '.join(Conduct)}"
-        raise ConfigurationError(
-            "Scenario.conduct", value, expected, "prices are set in one of these ways"
-        ) from error
 
 
 def _formulas(model: Model) -> dict[str, frozenset[str]]:
