@@ -11,14 +11,16 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
 from blpsim.arrays import Integers, Matrix, Offsets, Tastes, Vector
+from blpsim.checks import check, numbers
 from blpsim.economy import counterfactuals
 from blpsim.economy.counterfactuals import Choices, choices_by_market, margins, reassigned
 from blpsim.economy.equilibrium import PricedDemand, PriceIteration, Prices, equilibrium_prices
 from blpsim.errors import ConfigurationError, DataError
-from blpsim.model.conduct import Conduct, pricing_offsets
+from blpsim.model.conduct import Conduct, pricing_offsets, read_conduct
 from blpsim.model.model import Model
 from blpsim.model.panel import Agents, Products, offsets
 from blpsim.model.parameters import Parameters
@@ -166,7 +168,8 @@ class Economy:
         """
         economy, known = self._owned(firm_ids), self._known_costs(costs)
         ordered = known if economy.products.order is None else known[economy.products.order]
-        how = self.conduct if conduct is None else Conduct(conduct)
+        how = self.conduct if conduct is None else read_conduct("conduct", conduct)
+        check("iteration", iteration, PriceIteration | None)
         iteration = iteration or PriceIteration()
         found = equilibrium_prices(economy._demand(), ordered, how, iteration)
         prices, shares = found.prices, found.shares
@@ -190,6 +193,10 @@ class Economy:
             return self
         owners = np.asarray(firm_ids)
         self._check("firm_ids", owners.shape)
+        if pd.isna(owners).any():
+            raise DataError(
+                "firm_ids", "a missing value", "an owner of each product", "somebody sets its price"
+            )
         return replace(self, products=reassigned(self.products, owners))
 
     def _demand(self, prices: ArrayLike | None = None) -> PricedDemand:
@@ -233,8 +240,12 @@ class Economy:
         return self.products.prices if prices is None else self._sorted(self._numbers("prices", prices))
 
     def _numbers(self, name: str, values: ArrayLike) -> Vector:
-        array = np.asarray(values, np.float64)
+        array = numbers(name, values, DataError)
         self._check(name, array.shape)
+        if np.isinf(array).any():
+            row = int(np.flatnonzero(np.isinf(array))[0])
+            why = "only NaN says that there is none, as in a market without an equilibrium"
+            raise DataError(name, f"{array[row]} in row {row}", "finite numbers", why)
         return array
 
     def _check(self, name: str, shape: tuple[int, ...]) -> None:

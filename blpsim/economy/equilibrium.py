@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from blpsim.arrays import Booleans, Consumers, Integers, Matrix, Offsets, Slopes, Tastes, Vector
+from blpsim.checks import check_count, check_fields
 from blpsim.errors import ConfigurationError
 from blpsim.kernels.inversion import MEMORY
 from blpsim.kernels.pricing import LONGEST_MOVE, Equilibrium, Histories, accelerate_markets, solve_equilibrium
@@ -34,12 +35,11 @@ class PriceIteration:
 
     def __post_init__(self) -> None:
         """Refuse a tolerance that certifies nothing."""
+        check_fields(self)
         if not 0 < self.tolerance <= 1e-6:
             why = "a looser one leaves prices that are no equilibrium"
             raise ConfigurationError("PriceIteration.tolerance", self.tolerance, "in (0, 1e-6]", why)
-        if self.max_evaluations < 1:
-            why = "nothing would be evaluated"
-            raise ConfigurationError("PriceIteration.max_evaluations", self.max_evaluations, "1 or more", why)
+        check_count("PriceIteration.max_evaluations", self.max_evaluations, "nothing would be evaluated")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
