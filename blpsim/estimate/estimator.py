@@ -6,11 +6,12 @@ import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
-from typing import Protocol, cast
+from typing import Any, Protocol, cast, runtime_checkable
 
 import numpy as np
 
 from blpsim.arrays import Booleans, Matrix, Vector
+from blpsim.checks import check, check_fields
 from blpsim.economy.dataset import Dataset
 from blpsim.economy.economy import Economy
 from blpsim.errors import ConfigurationError
@@ -61,6 +62,7 @@ class Estimate:
     """The economy at the estimate, which estimands are functions of; None where there is none."""
 
 
+@runtime_checkable
 class Scenario(Protocol):
     """What an estimator asks of a scenario."""
 
@@ -88,12 +90,21 @@ class Estimator:
     supply: bool = True
     """Whether the supply side is estimated."""
     starts: Starts = field(default_factory=Starts)
-    bounds: Mapping[str, tuple[float, float]] | Bounds | None = None
+    bounds: Mapping[str, Any] | Bounds | None = None
     """Bounds by name, or around the truth; they replace those of ``gmm``."""
     gmm: GMM = field(default_factory=GMM)
 
+    def __post_init__(self) -> None:
+        """Refuse parts of other kinds, and bounds that are none."""
+        check_fields(self)
+        if isinstance(self.instruments, Optimal):
+            check("Optimal.first", self.instruments.first, Estimator)
+        if isinstance(self.bounds, Mapping):
+            replace(self.gmm, bounds=self.bounds)
+
     def names(self, scenario: Scenario) -> tuple[str, ...]:
         """Return the names of what is estimated: beta, sigma, pi, gamma."""
+        check("scenario", scenario, Scenario)
         if self.supply and scenario.model.supply is None:
             why = "the scenario's model has no supply formula"
             raise ConfigurationError("Estimator.supply", True, "False", why)
@@ -106,6 +117,8 @@ class Estimator:
 
     def estimate(self, dataset: Dataset, streams: Streams) -> Estimate:
         """Return the estimate on one dataset: the start with the lowest objective."""
+        check("dataset", dataset, Dataset)
+        check("streams", streams, Streams)
         solution = self.solution(dataset, streams)
         return _best(solution)
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal, get_args
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from blpsim.arrays import InversionRule, Vector
+from blpsim.arrays import InversionRule, Matrix, Vector
+from blpsim.checks import check_count, check_fields, numbers
 from blpsim.errors import ConfigurationError, ParameterError
 from blpsim.estimate.optimizer import Optimizer
 from blpsim.kernels.inversion import ANDERSON, CONTRACTION, OUTSIDE_CORRECTED, SIMPLE, SQUAREM
@@ -37,6 +38,7 @@ class Inversion:
 
     def __post_init__(self) -> None:
         """Refuse what certifies nothing."""
+        check_fields(self)
         for field_name, allowed in (("method", _ACCELERATIONS), ("mapping", _MAPPINGS)):
             if getattr(self, field_name) not in allowed:
                 expected = f"one of {', '.join(allowed)}"
@@ -45,9 +47,7 @@ class Inversion:
         if not 0 < self.tolerance <= 1e-8:
             why = "a looser inversion moves the optimum"
             raise ConfigurationError("Inversion.tolerance", self.tolerance, "in (0, 1e-8]", why)
-        if type(self.max_evaluations) is not int or self.max_evaluations < 1:
-            why = "evaluations are counted"
-            raise ConfigurationError("Inversion.max_evaluations", self.max_evaluations, "1, 2, ..", why)
+        check_count("Inversion.max_evaluations", self.max_evaluations, "evaluations are counted")
 
     @property
     def rule(self) -> InversionRule:
@@ -86,21 +86,16 @@ class GMM:
 
     def __post_init__(self) -> None:
         """Refuse unknown methods and types, and bounds of costs that cross."""
-        self._check("method", Method)
-        self._check("W_type", CovarianceType)
-        self._check("se_type", CovarianceType)
-        pair = self.costs_bounds
-        if pair is not None and (not isinstance(pair, tuple | list) or len(pair) != _PAIR):
-            raise ConfigurationError("GMM.costs_bounds", pair, "(lower, upper)", "either may be None")
+        check_fields(self)
+        if self.W is not None and not np.isfinite(weights := numbers("GMM.W", self.W)).all():
+            bad = float(weights[~np.isfinite(weights)][0])
+            raise ConfigurationError("GMM.W", bad, "finite numbers", "moments are weighted by them")
+        for name, pair in (self.bounds or {}).items():
+            _check_bounds(f"GMM.bounds[{name!r}]", pair)
         lower, upper = self.cost_bounds
         if not lower < upper:
             why = "the lower bound comes first"
             raise ConfigurationError("GMM.costs_bounds", self.costs_bounds, "(lower, upper)", why)
-
-    def _check(self, name: str, literal: object) -> None:
-        if getattr(self, name) not in get_args(literal):
-            expected = f"one of {', '.join(get_args(literal))}"
-            raise ConfigurationError(f"GMM.{name}", getattr(self, name), expected, "nothing else is defined")
 
     @property
     def cost_bounds(self) -> tuple[float, float]:
@@ -126,24 +121,39 @@ class GMM:
         return lower, upper
 
 
+def _check_bounds(field: str, pair: object) -> None:
+    sides = (
+        list(pair) if isinstance(pair, tuple | list) or (isinstance(pair, np.ndarray) and pair.ndim) else []
+    )
+    if len(sides) != _PAIR or any(np.isnan(numbers(field, side, ParameterError)).any() for side in sides):
+        why = "a bound may be infinite but not missing"
+        raise ParameterError(field, pair, "(lower, upper)", why)
+
+
 def _set_bounds(
     name: str, pair: tuple[ArrayLike, ArrayLike], layout: Layout, lower: Vector, upper: Vector
 ) -> None:
-    if len(np.atleast_1d(np.asarray(pair, dtype=object))) != _PAIR:
-        why = "a bound may be infinite but not missing"
-        raise ParameterError(f"GMM.bounds[{name!r}]", pair, "(lower, upper)", why)
     places = _block_places(layout).get(name)
     if places is None:
         if name not in layout.theta_names:
             expected = f"a block or one of {', '.join(layout.theta_names)}"
             raise ParameterError("GMM.bounds", name, expected, "only what the optimizer moves has bounds")
         k = layout.theta_names.index(name)
-        lower[k], upper[k] = np.asarray(pair, np.float64)
+        lower[k], upper[k] = (_shaped(name, side, ()) for side in pair)
         return
     start, index, shape = places
     for bound, values in zip((lower, upper), pair, strict=True):
-        array = np.broadcast_to(np.asarray(values, np.float64), shape)
+        array = _shaped(name, values, shape)
         bound[start : start + index[0].size] = array[index]
+
+
+def _shaped(name: str, values: ArrayLike, shape: tuple[int, ...]) -> Matrix:
+    try:
+        return np.broadcast_to(np.asarray(values, np.float64), shape)
+    except ValueError as error:
+        why = "each element that is estimated has its own bound, or all have one"
+        field, expected = f"GMM.bounds[{name!r}]", f"shape {shape}, or a number"
+        raise ParameterError(field, f"shape {np.shape(values)}", expected, why) from error
 
 
 def _block_places(layout: Layout) -> dict[str, tuple[int, tuple[Any, ...], tuple[int, ...]]]:

@@ -10,6 +10,7 @@ import numpy as np
 from scipy import optimize
 
 from blpsim.arrays import Vector
+from blpsim.checks import check_count, check_fields
 from blpsim.errors import ConfigurationError
 
 _TOLERANCES: Mapping[str, Mapping[str, float | None]] = {
@@ -61,15 +62,15 @@ class Optimizer:
 
     def __post_init__(self) -> None:
         """Refuse unknown methods and tolerances that are not positive."""
+        check_fields(self)
         if self.method != "return" and self.method not in _TOLERANCES:
             expected = f"'return' or one of {', '.join(_TOLERANCES)}"
             raise ConfigurationError("Optimizer.method", self.method, expected, "SciPy has no other for this")
-        if not self.gtol > 0:
+        if not 0 < self.gtol < np.inf:
             why = "no optimizer reaches a gradient of exactly zero"
             raise ConfigurationError("Optimizer.gtol", self.gtol, "a positive number", why)
-        if type(self.max_iterations) is not int or self.max_iterations < 1:
-            why = "use Optimizer('return') to stay at the start"
-            raise ConfigurationError("Optimizer.max_iterations", self.max_iterations, "1 or more", why)
+        why = "use Optimizer('return') to stay at the start"
+        check_count("Optimizer.max_iterations", self.max_iterations, why)
 
     @property
     def stays(self) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from blpsim.checks import check
 from blpsim.errors import ParameterError
 from blpsim.estimate.evaluation import Evaluation, evaluated
 from blpsim.estimate.gmm import GMM
@@ -35,6 +36,8 @@ class Problem:
         DataError
             For data that the model cannot be estimated on, naming the column and what is wrong with it.
         """
+        check("model", model, Model)
+        check("integration", integration, Integration | None)
         read = read_products(products, model)
         excluded = (read.matrix("demand_instruments"), read.matrix("supply_instruments"))
         supply = model.supply is not None
@@ -51,7 +54,7 @@ class Problem:
         ParameterError
             For parameters that the model does not have, and when there are more of them than instruments.
         """
-        bound = layout(parameters, self.setting.columns, self.setting.supply)
+        bound = self._bound(parameters, gmm)
         _check_identification(self.setting, bound)
         return solve(self.setting, bound, gmm or GMM())
 
@@ -65,8 +68,13 @@ class Problem:
         ParameterError
             For parameters that the model does not have.
         """
-        bound = layout(parameters, self.setting.columns, self.setting.supply)
+        bound = self._bound(parameters, gmm)
         return evaluated(first_step(self.setting, bound, gmm or GMM()))
+
+    def _bound(self, parameters: Parameters, gmm: GMM | None) -> Layout:
+        check("parameters", parameters, Parameters)
+        check("gmm", gmm, GMM | None)
+        return layout(parameters, self.setting.columns, self.setting.supply)
 
 
 def _check_identification(setting: Setting, layout: Layout) -> None:

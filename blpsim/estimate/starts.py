@@ -9,6 +9,7 @@ from typing import Literal
 import numpy as np
 
 from blpsim.arrays import Matrix, Vector
+from blpsim.checks import check_count, check_fields
 from blpsim.errors import ConfigurationError
 from blpsim.model.layout import Layout
 
@@ -25,10 +26,8 @@ class Starts:
 
     def __post_init__(self) -> None:
         """Refuse no starts, and widths that could change signs."""
-        if type(self.number) is not int or self.number < 1:
-            raise ConfigurationError("Starts.number", self.number, "1 or more", "something must start")
-        if self.around != "truth":
-            raise ConfigurationError("Starts.around", self.around, "'truth'", "there is no other centre yet")
+        check_count("Starts.number", self.number, "something must start")
+        check_fields(self)
         if not 0 <= self.width < 1:
             why = "a width of 1 starts at zero, where the gradient of sigma vanishes"
             raise ConfigurationError("Starts.width", self.width, "in [0, 1)", why)
@@ -51,12 +50,11 @@ class Bounds:
 
     def __post_init__(self) -> None:
         """Refuse a box that does not hold the truth inside."""
+        check_fields(self)
         if not self.width > 0:
             raise ConfigurationError(
                 "Bounds.width", self.width, "a positive number", "the box would be empty"
             )
-        if self.around != "truth":
-            raise ConfigurationError("Bounds.around", self.around, "'truth'", "there is no other centre yet")
 
     def by_name(self, layout: Layout, price_coefficients: Collection[str]) -> dict[str, tuple[float, float]]:
         """Return lower and upper bounds of what the optimizer moves, when the layout starts at the truth."""

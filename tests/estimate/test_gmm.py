@@ -50,7 +50,6 @@ def test_kernels_read_the_inversion_that_was_configured(method, code, mapping, n
         ("se_type", None),
         ("costs_bounds", (2, 1)),
         ("costs_bounds", (1, 1)),
-        ("costs_bounds", (float("nan"), 1)),
     ],
 )
 def test_a_gmm_that_is_not_defined_is_refused(field, value):
