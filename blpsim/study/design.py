@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple, TypeVar
 
+from blpsim.checks import check, check_count, fits, numbers
 from blpsim.errors import ConfigurationError
 from blpsim.fingerprint import fingerprint
 from blpsim.streams import Streams
@@ -67,18 +68,22 @@ class Design:
     def __post_init__(self) -> None:
         """Check the design once, and name what each scenario records."""
         _check_name(self.name)
-        _check_count("seed", self.seed, "random streams start from it")
-        _check_count("replications", self.replications, "0 plans nothing")
+        check_count("Design.seed", self.seed, "random streams start from it", 0)
+        check_count("Design.replications", self.replications, "0 plans nothing", 0)
+        check("Design.source", self.source, Source | None)
+        object.__setattr__(self, "seed", int(self.seed))
+        object.__setattr__(self, "replications", int(self.replications))
         for kind in ("scenarios", "estimators", "estimands"):
             object.__setattr__(self, kind, _by_name(kind, getattr(self, kind)))
         for name, scenario in self.scenarios.items():
             _check_scenario(name, scenario)
         for name, estimator in self.estimators.items():
             _check_estimator(name, estimator)
+        check("Design.estimands", self.estimands, Mapping[str, Callable[..., float]])
         names = {
-            (scenario, name): tuple(estimator.names(self.scenario(scenario)))
+            (scenario, name): self._named(scenario, name)
             for scenario in self.scenarios
-            for name, estimator in self.estimators.items()
+            for name in self.estimators
         }
         object.__setattr__(self, "names", names)
         parameters = {name: self._recorded(name) for name in self.scenarios}
@@ -113,12 +118,19 @@ class Design:
             raise ConfigurationError(
                 f"Design.scenarios[{name!r}].truth", truth, "values by name", "estimates are compared with it"
             )
-        return {str(parameter): float(value) for parameter, value in truth.items()}
+        field = f"Design.scenarios[{name!r}].truth"
+        check(field, truth, Mapping[str, object])
+        return {key: float(numbers(f"{field}[{key!r}]", value)) for key, value in truth.items()}
 
     @property
     def fingerprint(self) -> str:
         """The hash of the design's content, 64 hexadecimal digits; the replication count is not in it."""
         return self.hashes.design
+
+    def _named(self, scenario: str, name: str) -> tuple[str, ...]:
+        names = self.estimators[name].names(self.scenario(scenario))
+        check(f"Design.estimators[{name!r}].names({scenario!r})", names, tuple[str, ...])
+        return tuple(names)
 
     def _hashed(self) -> Hashes:
         estimands = fingerprint(self.estimands)
@@ -141,7 +153,7 @@ class Design:
         return tuple(dict.fromkeys([*names, *self.estimands]))
 
     def _found(self, kind: str, parts: Mapping[str, Part], name: str) -> Part:
-        if name not in parts:
+        if not isinstance(name, str) or name not in parts:
             raise ConfigurationError(
                 f"Design.{kind}", name, f"one of {', '.join(parts)}", f"the design {self.name!r} has no other"
             )
@@ -153,13 +165,10 @@ def _check_name(name: object) -> None:
         raise ConfigurationError("Design.name", name, "a name that is not empty", "it names the store")
 
 
-def _check_count(field: str, number: object, why: str) -> None:
-    if not isinstance(number, int) or isinstance(number, bool) or number < 0:
-        raise ConfigurationError(f"Design.{field}", number, "an integer, 0 or larger", why)
-
-
 def _by_name(kind: str, parts: Mapping[str, Part] | Iterable[tuple[str, Part]]) -> Mapping[str, Part]:
-    pairs = list(parts.items() if isinstance(parts, Mapping) else parts)
+    check(f"Design.{kind}", parts, Mapping[str, object] | Iterable[object])
+    pairs = tuple(parts.items() if isinstance(parts, Mapping) else parts)
+    check(f"Design.{kind}", pairs, tuple[tuple[str, object], ...])
     named: dict[str, Part] = {}
     for name, part in pairs:
         if not isinstance(name, str) or not name:
@@ -173,7 +182,7 @@ def _by_name(kind: str, parts: Mapping[str, Part] | Iterable[tuple[str, Part]]) 
 
 
 def _check_scenario(name: str, scenario: object) -> None:
-    if not isinstance(scenario, ScenarioProtocol):
+    if not fits(scenario, ScenarioProtocol):
         raise ConfigurationError(
             f"Design.scenarios[{name!r}]",
             scenario,
@@ -183,7 +192,7 @@ def _check_scenario(name: str, scenario: object) -> None:
 
 
 def _check_estimator(name: str, estimator: object) -> None:
-    if not isinstance(estimator, EstimatorProtocol):
+    if not fits(estimator, EstimatorProtocol):
         raise ConfigurationError(
             f"Design.estimators[{name!r}]",
             estimator,

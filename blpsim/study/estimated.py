@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import NamedTuple
+from collections.abc import Iterable, Mapping
+from typing import NamedTuple, cast
 
 import numpy as np
 
 from blpsim.arrays import Matrix, Vector
+from blpsim.checks import check, numbers
 from blpsim.errors import ConfigurationError
 from blpsim.status import Status
 from blpsim.study.protocols import EstimateProtocol
@@ -42,19 +43,29 @@ def estimated(estimate: EstimateProtocol, parameters: int) -> Estimated:
 
     Raises ConfigurationError for another number of values.
     """
+    check("an estimate", estimate, EstimateProtocol)
     diagnostics: Mapping[str, float] = getattr(estimate, "diagnostics", {})
-    starts = tuple(getattr(estimate, "starts", ()))
+    check("Estimate.diagnostics", diagnostics, Mapping[str, object])
+    listed = getattr(estimate, "starts", ())
+    check("Estimate.starts", listed, Iterable[object])
+    starts = tuple(listed)
     return Estimated(
         values=_row("values", estimate.values, parameters),
         standard_errors=_row("standard_errors", estimate.standard_errors, parameters),
         at_bound=_row("at_bound", getattr(estimate, "at_bound", ()), parameters),
-        status=Status(estimate.status),
-        diagnostics=np.array([diagnostics.get(name, np.nan) for name in DIAGNOSTICS], np.float64),
+        status=_status("status", estimate.status),
+        diagnostics=numbers("Estimate.diagnostics", [diagnostics.get(name, np.nan) for name in DIAGNOSTICS]),
         start_values=_rows("starts.value", [start.value for start in starts], parameters),
         start_estimates=_rows("starts.estimate", [start.estimate for start in starts], parameters),
-        start_objectives=np.array([start.objective for start in starts], np.float64),
-        start_statuses=np.array([Status(start.status) for start in starts], np.float64),
+        start_objectives=numbers("Estimate.starts.objective", [start.objective for start in starts]),
+        start_statuses=np.array([_status("starts.status", start.status) for start in starts], np.float64),
     )
+
+
+def _status(field: str, value: object) -> Status:
+    if value not in list(Status):
+        raise ConfigurationError(f"Estimate.{field}", value, "a Status", "it says how the estimation ended")
+    return Status(cast(int, value))
 
 
 def _rows(field: str, rows: list[object], parameters: int) -> Matrix:
@@ -62,7 +73,7 @@ def _rows(field: str, rows: list[object], parameters: int) -> Matrix:
 
 
 def _row(field: str, values: object, parameters: int) -> Vector:
-    row = np.array(values, np.float64)
+    row = numbers(f"Estimate.{field}", values)
     if row.shape == (0,) and field != "values":
         return np.full(parameters, np.nan)
     if row.shape != (parameters,):

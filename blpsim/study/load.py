@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import linecache
+import os
 import sys
 import traceback
 import types
 from pathlib import Path
 
+from blpsim.checks import check
 from blpsim.errors import BlpsimError, ConfigurationError
 from blpsim.study.design import Design, Source
 
@@ -20,6 +22,7 @@ def load_design(path: str | Path) -> Design:
 
     Raises ConfigurationError when the file cannot be read, fails, or defines no design.
     """
+    check("DESIGN", path, str | os.PathLike)
     file = Path(path)
     try:
         text = file.read_text(encoding="utf-8")

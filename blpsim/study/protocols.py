@@ -40,6 +40,7 @@ class ScenarioProtocol(Protocol):
         """Return the dataset of one replication, which depends on nothing but the streams."""
 
 
+@runtime_checkable
 class EstimateProtocol(Protocol):
     """What an estimator returns.
 

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple, cast
 
 import numpy as np
 
+from blpsim.checks import check
 from blpsim.errors import ConfigurationError
 from blpsim.streams import Streams
 from blpsim.study.protocols import ScenarioProtocol
@@ -64,8 +65,12 @@ def vary(
 
     Raises ConfigurationError for a path that leads nowhere, and for a factor without values.
     """
+    check("vary.scenario", scenario, ScenarioProtocol)
+    check("vary.factors", factors, Mapping[str, object])
+    check("vary.prefix", prefix, str)
+    check("vary.common_random_numbers", common_random_numbers, bool)
     for path, values in factors.items():
-        if isinstance(values, str) or not len(values):
+        if isinstance(values, str | bytes | Mapping) or not np.iterable(values) or not len(list(values)):
             raise ConfigurationError(
                 f"vary.factors[{path!r}]", values, "a sequence of values", "each gives a scenario"
             )
