@@ -13,7 +13,8 @@ from pathlib import Path
 
 import numpy as np
 
-from blpsim.errors import ConfigurationError, StoreError
+from blpsim.checks import check, check_count
+from blpsim.errors import StoreError
 from blpsim.kernels.compile import are_compiled
 from blpsim.run.executor import Executor
 from blpsim.run.inprocess import InProcess
@@ -89,12 +90,17 @@ def run(
     Raises StoreError for a store that cannot be continued, ConfigurationError for options that cannot
     be, and KeyboardInterrupt after a clean stop, with everything finished on disk and published.
     """
+    check("design", design, Design)
+    check("listener", listener, Callable[[Moment], None] | None)
+    check("retry", retry, Iterable[Status])
+    check("retry", statuses := tuple(retry), tuple[Status, ...])
     if replications is not None:
         design = dataclasses.replace(design, replications=replications)
     workers = _workers(workers)
-    _at_least_one("block_size", block_size)
+    if block_size is not None:
+        check_count("block_size", block_size, "a block holds replications")
     with Interrupt() as interrupt, Store(store_of(design, store), content_of(design)) as opened:
-        session = _Run(design=design, store=opened, retry=frozenset(retry), listener=listener or _ignore)
+        session = _Run(design=design, store=opened, retry=frozenset(statuses), listener=listener or _ignore)
         session.carry_out(workers, block_size, interrupt.is_requested)
         opened.publish()
         if interrupt.is_requested():
@@ -104,6 +110,7 @@ def run(
 
 def store_of(design: Design, store: str | Path | None = None) -> Path:
     """Return the folder of a design's store."""
+    check("store", store, str | os.PathLike | None)
     return Path("results") / design.name if store is None else Path(store)
 
 
@@ -291,14 +298,8 @@ def _executor(design: Design, workers: int, is_stopped: Callable[[], bool]) -> I
 def _workers(workers: int | None) -> int:
     if workers is None:
         return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    if workers < 0:
-        raise ConfigurationError("workers", workers, "0 or more", "0 computes in this process")
+    check_count("workers", workers, "0 computes in this process", 0)
     return workers
-
-
-def _at_least_one(option: str, value: int | None) -> None:
-    if value is not None and value < 1:
-        raise ConfigurationError(option, value, "1 or more", "a block holds replications")
 
 
 def _needs_kernels(design: Design) -> bool:

@@ -11,6 +11,7 @@ from blpsim.store.journal import Journal
 from blpsim.study.design import Design
 from blpsim.workflow import replay, replay_openly, run
 from tests.study.toys import Mean, Median, Normals
+from tests.wrong_values import Stranger, refused_values
 
 
 @pytest.fixture
@@ -63,6 +64,26 @@ def test_options_that_cannot_be_are_refused_before_anything_is_touched(design, t
     with pytest.raises(ConfigurationError, match=option):
         run(design, tmp_path / "store", **{"workers": 0, option: value})
     assert not (tmp_path / "store").exists()
+
+
+@pytest.mark.parametrize(
+    ("argument", "right"),
+    [
+        ("design", ()),
+        ("store", (None, "abc")),
+        ("workers", (None,)),
+        ("replications", (None,)),
+        ("block_size", (None,)),
+        ("retry", ()),
+        ("listener", (None, Stranger)),
+    ],
+)
+def test_an_argument_of_a_wrong_kind_is_refused(design, tmp_path, monkeypatch, argument, right):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(workflow, "open_study", lambda path: path)
+    monkeypatch.setattr(workflow._Run, "carry_out", lambda *_: None)
+    given = {"design": design, "workers": 0}
+    refused_values(lambda **changes: run(**{**given, **changes}), argument, right)
 
 
 def test_a_path_that_cannot_be_written_is_one_line(design, tmp_path):

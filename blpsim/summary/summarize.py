@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, cast
 
 import numpy as np
 import pandas as pd
 import xarray as xr
 
 from blpsim.arrays import Matrix
+from blpsim.checks import check
 from blpsim.errors import StoreError
 from blpsim.summary.failures import attempted, is_used, status_counts, usable
 from blpsim.summary.influence import quiet
@@ -60,7 +61,10 @@ def summarize(study: HasResults | xr.Dataset, level: float = 0.95) -> Summary:
     ConfigurationError
         If the level is not between 0 and 1.
     """
-    results = study if isinstance(study, xr.Dataset) else study.results
+    found = study if isinstance(study, xr.Dataset) else getattr(study, "results", study)
+    check("study", found, xr.Dataset)
+    results = cast(xr.Dataset, found)
+    check("level", level, float)
     for name in _NEEDED:
         if name not in results:
             found = ", ".join(sorted(map(str, results.data_vars)))

@@ -9,6 +9,7 @@ from blpsim.errors import ConfigurationError, StoreError
 from blpsim.summary.measures import MEASURES
 from blpsim.summary.summarize import summarize
 from tests.summary.made import column, number, results
+from tests.wrong_values import refused_values
 
 NAMES = [measure.name for measure in MEASURES]
 RANDOM = np.random.default_rng(2)
@@ -175,6 +176,12 @@ def test_a_lower_level_covers_less():
 def test_a_dataset_that_lacks_a_variable_is_refused(name):
     with pytest.raises(StoreError, match=f"^dataset = .*: expected a variable {name};"):
         summarize(results(ESTIMATES).drop_vars(name))
+
+
+@pytest.mark.parametrize("argument", ["study", "level"])
+def test_an_argument_of_a_wrong_kind_is_refused(argument):
+    given = {"study": results(ESTIMATES)}
+    refused_values(lambda **changes: summarize(**{**given, **changes}), argument)
 
 
 def test_a_level_that_is_no_probability_is_refused():
