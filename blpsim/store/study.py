@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from blpsim.checks import check
+from blpsim.errors import StoreError
 from blpsim.store import published
 from blpsim.store.content import Content, read_content
 from blpsim.store.failures import COLUMNS, line_of, read_failures
@@ -28,6 +31,7 @@ class Study:
 
     def __init__(self, path: str | Path) -> None:
         """Read what the study is; results are read when they are asked for."""
+        check("store", path, str | os.PathLike, StoreError)
         self.path = Path(path)
         self.design: Content = read_content(self.path)
 
@@ -67,10 +71,10 @@ class Study:
         """Whether ``results.zarr`` holds all that the journal does; a store without a journal always does."""
         try:
             metadata: dict[str, Any] = json.loads((self.path / "results.zarr" / "zarr.json").read_bytes())
-        except OSError:
+            blocks = metadata["attributes"].get("blocks")
+        except (OSError, ValueError, LookupError, TypeError, AttributeError):
             return False
         folder = self.path / "journal"
-        blocks = metadata["attributes"].get("blocks")
         return not folder.is_dir() or blocks == sum(1 for _ in folder.glob("*.block"))
 
     def _journal(self) -> Journal:

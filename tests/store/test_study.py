@@ -12,6 +12,7 @@ from blpsim.store.failures import COLUMNS
 from blpsim.store.folder import Store
 from blpsim.store.study import open_study
 from tests.store.made import block, content, value
+from tests.wrong_values import refused_values
 
 
 @pytest.fixture
@@ -50,6 +51,18 @@ def test_a_store_whose_journal_was_not_copied_still_opens(path):
     study = open_study(path)
     assert study.results.sizes["replication"] == 10
     assert len(study.failures) > 0
+
+
+@pytest.mark.parametrize("text", ["", "junk", "[]", "{}", '{"attributes": 5}'])
+def test_a_published_dataset_that_cannot_be_read_gives_way_to_the_journal(path, text):
+    expected = open_study(path).results.load().drop_attrs()
+    (path / "results.zarr" / "zarr.json").write_text(text)
+    assert not open_study(path).is_published
+    xr.testing.assert_identical(open_study(path).results.load().drop_attrs(), expected)
+
+
+def test_a_store_is_opened_from_a_path_only():
+    refused_values(open_study, "path", field="store")
 
 
 def test_failures_carry_the_command_that_replays_them(path):
