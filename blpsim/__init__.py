@@ -123,6 +123,10 @@ class _Root(ModuleType):
         if name not in _HOMES or not isinstance(value, ModuleType):
             super().__setattr__(name, value)
 
+    def __reduce__(self) -> tuple[object, ...]:
+        """Return what pickle needs: functions of a session that name the package travel to workers."""
+        return import_module, (self.__name__,)
+
 
 sys.modules[__name__].__class__ = _Root
 

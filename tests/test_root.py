@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import ast
+import pickle
 import subprocess
 import sys
 from pathlib import Path
@@ -35,6 +36,10 @@ def test_run_is_the_function_whatever_is_imported_first(first):
     check = "assert callable(blpsim.run)"
     code = f"import {first}, blpsim; {check}; import blpsim.run.dask; {check}"
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_the_package_itself_can_be_sent_to_workers():
+    assert pickle.loads(pickle.dumps(bs)) is bs
 
 
 def test_a_command_that_reads_a_store_loads_no_engine():
