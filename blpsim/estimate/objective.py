@@ -3,13 +3,27 @@
 from __future__ import annotations
 
 import math
+from copy import copy
 from typing import NamedTuple
 
 import numpy as np
 
-from blpsim.arrays import Bench, Directions, Given, Integers, Matrix, Moments, Panel, State, Tastes, Vector
+from blpsim.arrays import (
+    Bench,
+    Directions,
+    Given,
+    Integers,
+    InversionRule,
+    Matrix,
+    Moments,
+    Panel,
+    State,
+    Tastes,
+    Vector,
+)
 from blpsim.estimate.gmm import GMM
 from blpsim.estimate.setting import Setting
+from blpsim.kernels.compile import specialized
 from blpsim.kernels.evaluation import COEFFICIENTS, FINE, NOT_FINITE
 from blpsim.kernels.forward import ALPHA, PI, SIGMA, jacobians
 from blpsim.kernels.inversion import MEMORY
@@ -41,13 +55,32 @@ class Objective:
         self.moments = _moments(setting, layout, gmm, weighting)
         self.state = _state(self.panel, self.moments)
         self.bench = _bench(self.panel)
-        self.start_delta = setting.start_delta
         self._rule = gmm.iteration.rule
         self._parts = _Parts(setting, layout)
+        self._evaluate = evaluate_with_gradient
+        self._begin(setting.start_delta)
+
+    def reweighted(self, weighting: Matrix) -> Objective:
+        """Return the objective with another weighting matrix, (M, M), in the same arrays, which it overwrites.
+
+        Its inversions start where the last evaluation ended.
+        """
+        other = copy(self)
+        other.moments = _weighted(self.moments, self.setting, weighting)
+        other._begin(self.state.delta.copy())
+        return other
+
+    def _begin(self, start_delta: Vector) -> None:
+        self.start_delta = start_delta
         self.evaluations = self.inversion_evaluations = self.failures = self.clipped = 0
         self.status = Status.PENDING
-        self._last = (_PENALTY, np.zeros(layout.theta0.size))
+        self._last = (_PENALTY, np.zeros(self.layout.theta0.size))
         self._at: Vector | None = None
+
+    @property
+    def _arguments(self) -> tuple[Panel, Tastes, Given, Moments, State, Bench, InversionRule]:
+        parts = self._parts
+        return self.panel, parts.tastes, parts.given, self.moments, self.state, self.bench, self._rule
 
     def __call__(self, theta: Vector) -> tuple[float, Vector]:
         """Return the objective and its gradient, (P,); where there is none, a penalty that leads back."""
@@ -58,16 +91,14 @@ class Objective:
             return self._penalized()
         self.evaluations += 1
         self.state.delta[:] = self.start_delta
-        parts = self._parts
-        parts.move_to(theta)
-        code, objective, self.clipped, evaluations = evaluate_with_gradient(
-            self.panel, parts.tastes, parts.given, self.moments, self.state, self.bench, self._rule
-        )
+        self._parts.move_to(theta)
+        code, objective, self.clipped, evaluations = self._evaluate(*self._arguments)
+        self._evaluate = specialized(evaluate_with_gradient)
         self.inversion_evaluations += evaluations
         self.status = _STATUSES.get(code, Status.SINGULAR)
         if code != FINE:
             return self._penalized()
-        gradient = parts.gradient(self.state)
+        gradient = self._parts.gradient(self.state)
         if not math.isfinite(gradient.sum()):
             self.status = Status.SINGULAR
             return self._penalized()
@@ -196,18 +227,13 @@ def _moments(setting: Setting, layout: Layout, gmm: GMM, weighting: Matrix) -> M
     free_demand = np.isnan(layout.beta0)
     free_supply = np.isnan(layout.gamma0)
     demand, other = setting.demand_instruments, setting.supply_instruments
-    columns, costs = setting.x1[free_demand], setting.x3[free_supply]
-    linear = np.zeros((len(demand) + len(other), len(columns) + len(costs)))
-    linear[: len(demand), : len(columns)] = demand @ columns.T / number
-    linear[len(demand) :, len(columns) :] = other @ costs.T / number
-    weighted = linear.T @ weighting
     log_costs = setting.model.costs == "log"
     transformed = np.log(setting.products.prices) if log_costs else setting.products.prices
-    return Moments(
+    unweighted = Moments(
         np.ascontiguousarray(setting.x1[layout.beta_given]),
-        np.ascontiguousarray(columns),
+        np.ascontiguousarray(setting.x1[free_demand]),
         np.ascontiguousarray(setting.x3[layout.gamma_given]) if supply else np.empty((0, number)),
-        np.ascontiguousarray(costs) if supply else np.empty((0, number)),
+        np.ascontiguousarray(setting.x3[free_supply]) if supply else np.empty((0, number)),
         demand,
         other,
         np.zeros(number)
@@ -216,11 +242,26 @@ def _moments(setting: Setting, layout: Layout, gmm: GMM, weighting: Matrix) -> M
         np.zeros(number)
         if setting.supply_absorber is None
         else transformed - setting.supply_absorber.residualize(transformed),
-        np.ascontiguousarray(weighting),
-        np.ascontiguousarray(np.linalg.solve(weighted @ linear, weighted)),
+        np.empty((0, 0)),
+        np.empty((0, 0)),
         float(number) if gmm.scale_objective else 1.0,
         np.array(gmm.cost_bounds, np.float64),
         log_costs,
+    )
+    return _weighted(unweighted, setting, weighting)
+
+
+def _weighted(moments: Moments, setting: Setting, weighting: Matrix) -> Moments:
+    """Return the moments with a weighting matrix, and the concentration that follows from it."""
+    demand, supply = moments.demand_instruments, moments.supply_instruments
+    columns, costs = moments.free_demand, moments.free_supply
+    linear = np.zeros((len(demand) + len(supply), len(columns) + len(costs)))
+    linear[: len(demand), : len(columns)] = demand @ columns.T / setting.number
+    linear[len(demand) :, len(columns) :] = supply @ costs.T / setting.number
+    projected = linear.T @ weighting
+    return moments._replace(
+        weighting=np.ascontiguousarray(weighting),
+        concentration=np.ascontiguousarray(np.linalg.solve(projected @ linear, projected)),
     )
 
 

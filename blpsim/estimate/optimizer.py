@@ -103,7 +103,7 @@ class Optimizer:
             np.clip(start, lower, upper) if bounded else start,
             jac=uses_gradient or None,
             method=self.method,
-            bounds=list(zip(lower, upper, strict=True)) if bounded else None,
+            bounds=optimize.Bounds(lower, upper) if bounded else None,
             options=self._options(),
         )
         iterations = int(getattr(outcome, "nit", 0))

@@ -54,8 +54,7 @@ def _take_steps(
     steps.append(first_step(setting, layout, gmm))
     minimum = _minimize(steps[0], layout.theta0.copy(), bounds)
     if gmm.method == "2s" and minimum.status not in _WITHOUT_NUMBERS:
-        second = Objective(setting, layout, gmm, _updated(steps[0]))
-        second.start_delta = steps[0].state.delta.copy()
+        second = steps[0].reweighted(_updated(steps[0]))
         steps.append(second)
         minimum = _minimize(second, minimum.theta, bounds)
     return minimum

@@ -63,6 +63,21 @@ def _compiled(function: Function, fastmath: set[str], **options: object) -> Func
         return cast(Function, cast(Any, numba).njit(**options)(function))
 
 
+def specialized(function: Function) -> Function:
+    """Return the machine code of a kernel that was called just now, for arguments of the very same types.
+
+    Called as it is, a kernel looks up the types of all its arrays each time, which takes as long as solving
+    three markets. Where it was compiled for several combinations of types, it is returned unchanged.
+    """
+    return _only_code(function) if len(cast(Any, function).overloads) == 1 else function
+
+
+@functools.cache
+def _only_code(function: Function) -> Function:
+    (compiled,) = cast(Any, function).overloads.values()
+    return cast(Function, compiled.entry_point)
+
+
 @contextmanager
 def _cache_in(folder: Path) -> Iterator[None]:
     before = _SETTINGS.CACHE_DIR
