@@ -61,7 +61,7 @@ class Objective:
         self._begin(setting.start_delta)
 
     def reweighted(self, weighting: Matrix) -> Objective:
-        """Return the objective with another weighting matrix, (M, M), in the same arrays, which it overwrites.
+        """Return the objective with another weighting matrix, (M, M), in arrays that are shared with this one.
 
         Its inversions start where the last evaluation ended.
         """

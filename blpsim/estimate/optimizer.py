@@ -97,13 +97,13 @@ class Optimizer:
         if self.stays or start.size == 0:
             return Optimum(start, np.nan, np.full(start.size, np.nan), True, False, 0, "")
         uses_gradient, bounded = self.uses_gradient, self.has_bounds
-        minimize: Any = optimize.minimize
-        outcome = minimize(
+        library: Any = optimize
+        outcome = library.minimize(
             function if uses_gradient else lambda theta: function(theta)[0],
             np.clip(start, lower, upper) if bounded else start,
             jac=uses_gradient or None,
             method=self.method,
-            bounds=optimize.Bounds(lower, upper) if bounded else None,
+            bounds=library.Bounds(lower, upper) if bounded else None,
             options=self._options(),
         )
         iterations = int(getattr(outcome, "nit", 0))
