@@ -61,7 +61,7 @@ class Objective:
         self._begin(setting.start_delta)
 
     def reweighted(self, weighting: Matrix) -> Objective:
-        """Return the objective with another weighting matrix, (M, M), in arrays that are shared with this one.
+        """Return the objective with another weighting matrix, (M, M); both share arrays, which it overwrites.
 
         Its inversions start where the last evaluation ended.
         """
