@@ -77,10 +77,16 @@ class Store:
         """Rebuild ``results.zarr`` and ``failures.jsonl`` from the journal."""
         self.journal.refresh()
         self._set_corrupt_aside()
+        self._refuse_to_empty()
         self._note_end()
         failures = published.publish(self.path, self.journal, self.content, self._attributes())
         write_failures(self.path / "failures.jsonl", failures, self.content.source)
         self._set_corrupt_aside()
+
+    def _refuse_to_empty(self) -> None:
+        if not self._computes and not len(self.journal) and (self.path / "results.zarr").exists():
+            why = "there are none, and publishing would replace results.zarr by an empty dataset"
+            raise refused(self.path / "journal", "the blocks that results.zarr was made from", why)
 
     def _make_folder(self) -> None:
         try:

@@ -157,6 +157,16 @@ def test_publishing_alone_needs_no_design_and_adds_no_run(tmp_path):
     assert (tmp_path / "failures.jsonl").exists()
 
 
+def test_publishing_without_blocks_does_not_replace_results_by_nothing(tmp_path):
+    computed(tmp_path)
+    before = variables(tmp_path)
+    for path in (tmp_path / "journal").glob("*.block"):
+        path.unlink()
+    with Store(tmp_path) as store, pytest.raises(StoreError, match="by an empty dataset"):
+        store.publish()
+    xr.testing.assert_identical(variables(tmp_path), before)
+
+
 def test_publishing_what_is_no_store_is_refused_and_makes_nothing(tmp_path):
     with pytest.raises(StoreError, match="the folder of a study"):
         Store(tmp_path / "nowhere")
