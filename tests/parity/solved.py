@@ -36,24 +36,48 @@ class Theirs(NamedTuple):
     """Largest element of the projected gradient."""
 
 
+ZERO = 1e-6
+"""Below this a sigma is zero: the objective changes with its square, so by less than rounding."""
+
+
 def solved_by_both(
     estimator: bs.Estimator, dataset: Dataset, streams: bs.Streams
 ) -> tuple[Result, Theirs] | None:
     """Return blpsim's result and PyBLP's from the start that led to it; None where blpsim has none.
 
-    Optimal instruments are computed by each package, at blpsim's first estimate.
+    Optimal instruments are computed by each package, at blpsim's first estimate. A sigma that is zero there
+    up to rounding is zero for PyBLP, which keeps it so, and makes no instrument for it.
     """
     solution = estimator.solution(dataset, streams)
     if not solution.results:
         return None
-    case = solved_case(estimator, solution, best_start(solution))
+    return solution.best, _solved_by_peer(estimator, dataset, streams, best_start(solution))
+
+
+def solved_by_peer_after_first_step(estimator: bs.Estimator, dataset: Dataset, streams: bs.Streams) -> Theirs:
+    """Return PyBLP's result when it starts where blpsim's first step ended on its way to the best result.
+
+    Only for a dataset on which blpsim has results. Both packages then search the same basin: the sigmas that
+    blpsim's first step leaves at zero stay there.
+    """
+    solution = estimator.solution(dataset, streams)
+    one_step = dataclasses.replace(estimator, gmm=dataclasses.replace(estimator.gmm, method="1s"))
+    steps = one_step.solution(dataset, streams).results
+    ended = steps[solution.results.index(solution.best)]
+    theta = ended.values[solution.layout.theta_positions]
+    return _solved_by_peer(estimator, dataset, streams, theta)
+
+
+def _solved_by_peer(estimator: bs.Estimator, dataset: Dataset, streams: bs.Streams, start: Block) -> Theirs:
+    solution = estimator.solution(dataset, streams)
+    case = solved_case(estimator, solution, start)
     if isinstance(estimator.instruments, bs.instruments.Optimal):
         begun = estimator.instruments.first
         first = begun.solution(dataset, streams)
         problem = peer_optimal_problem(solved_case(begun, first, best_theta(first)))
     else:
         problem = peer_problem(case)
-    return solution.best, _theirs(peer_solve(case, problem), solution.layout)
+    return _theirs(peer_solve(case, problem), solution.layout)
 
 
 def _theirs(found: pyblp.ProblemResults, bound: Layout) -> Theirs:
@@ -110,8 +134,8 @@ def _products(setting: Setting) -> dict[str, Array]:
 
 
 def _blocks(solution: Solution, theta: Block) -> dict[str, Block]:
-    bound = solution.layout
-    blocks = {"beta": bound.beta(theta), "sigma": bound.sigma(theta)}
+    bound, sigma = solution.layout, solution.layout.sigma(theta)
+    blocks = {"beta": bound.beta(theta), "sigma": np.where(np.abs(sigma) < ZERO, 0.0, sigma)}
     return blocks | ({"gamma": bound.gamma(theta)} if bound.gamma0.size else {})
 
 
