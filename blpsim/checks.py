@@ -89,7 +89,8 @@ def _alternatives(form: object) -> tuple[object, ...]:
 
 def _is_one(value: object, form: object) -> bool:
     kind: Any = type(None) if form is None else get_origin(form) or form
-    if kind in (Any, object):
+    # NumPy's ArrayLike is a named alias from Python 3.12 on; what an array holds is for `numbers` to refuse.
+    if kind in (Any, object) or hasattr(kind, "__value__"):
         return True
     if kind is Literal:
         return isinstance(value, str) and value in get_args(form)
