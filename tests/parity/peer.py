@@ -70,6 +70,13 @@ def peer_solve(
 
 
 def peer_optimal_problem(case: Case) -> pyblp.Problem:
-    """Return PyBLP's problem with optimal instruments at the case's parameters, a first estimate."""
+    """Return PyBLP's problem with optimal instruments at the case's parameters, a first estimate.
+
+    Their largest elements are one. That changes no estimate, but PyBLP refuses to weight the moments of an
+    instrument for a sigma near zero, whose derivative is as near to zero.
+    """
     here = dataclasses.replace(case, options=dict(case.options) | {"method": "1s"}, optimizer="return")
-    return peer_solve(here, peer_problem(here)).compute_optimal_instruments().to_problem()
+    optimal = peer_solve(here, peer_problem(here)).compute_optimal_instruments()
+    for instruments in (optimal.demand_instruments, optimal.supply_instruments):
+        instruments /= np.abs(instruments).max(axis=0, initial=0)
+    return optimal.to_problem()

@@ -25,13 +25,16 @@ import blpsim as bs
 from blpsim.estimate.result import Result
 from experiments.conlon_gortmaker_2020.design import design
 
-from .solved import TOLERANCE, ZERO, Theirs, solved_by_both, solved_by_peer_after_first_step
+from .solved import TOLERANCE, Theirs, solved_by_both, solved_by_peer_after_first_step
 
 GTOL = 1e-8
 """Where both optimizers stop, if rounding lets them."""
 
 STATIONARY = 1e-5
 """The gradient up to which PyBLP's estimate is usable, as blpsim's is where rounding ends a search."""
+
+ZERO = 1e-6
+"""Below this a sigma counts as zero: the objective changes with its square, so by less than rounding."""
 
 HEADER = ("n", "estimates", "errors", "sigma 0", "errors", "above", "unusable")
 
@@ -103,7 +106,7 @@ def tightened(estimator: bs.Estimator, gtol: float) -> bs.Estimator:
 def _found(ours: Result, theirs: Theirs) -> Found:
     apart = float(np.max(np.abs(ours.values - theirs.values)) / np.max(np.abs(theirs.values)))
     sigmas = np.array([name.startswith("sigma") for name in ours.names])
-    zero = sigmas & (np.abs(theirs.values) < ZERO)
+    zero = sigmas & (np.minimum(np.abs(ours.values), np.abs(theirs.values)) < ZERO)
     both = np.isfinite(ours.errors) & np.isfinite(theirs.errors) & ~zero
     errors = np.nan
     if both.any():

@@ -36,8 +36,8 @@ class Theirs(NamedTuple):
     """Largest element of the projected gradient."""
 
 
-ZERO = 1e-6
-"""Below this a sigma is zero: the objective changes with its square, so by less than rounding."""
+ZERO = 1e-12
+"""Below this a sigma is zero for PyBLP: rounding is all that blpsim would make of its optimal instrument."""
 
 
 def solved_by_both(
