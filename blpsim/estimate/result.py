@@ -20,6 +20,8 @@ from blpsim.model.layout import Layout
 from blpsim.model.parameters import Parameters
 from blpsim.status import Status
 
+_ROUNDING_ROOT = float(np.sqrt(np.finfo(np.float64).eps))
+
 
 class Counts(NamedTuple):
     """Work done, and when it began."""
@@ -99,7 +101,7 @@ def make_result(
     theta, products = minimum.theta, setting.products
     residuals = objective.residuals()
     at_bound = np.zeros(len(layout.names), np.bool_)
-    at_bound[layout.theta_positions] = (theta <= bounds[0]) | (theta >= bounds[1])
+    at_bound[layout.theta_positions] = _at_bounds(theta, *bounds)
     used = objective.moments.weighting
     covariance = moment_covariance(setting, residuals, gmm.se_type, gmm.center_moments)
     unadjusted = gmm.se_type == "unadjusted"
@@ -144,6 +146,17 @@ def make_result(
         clipped_costs=objective.clipped,
         seconds=time.perf_counter() - counts.began,
     )
+
+
+def _at_bounds(theta: Vector, lower: Vector, upper: Vector) -> Booleans:
+    """Return which of theta, (P,), are at a bound, or nearer than an objective in doubles can tell.
+
+    The objective is even in a sigma near zero: below the root of the rounding unit it does not change, and
+    the derivatives of the moments are rounding, which would spoil all standard errors.
+    """
+    slack = _ROUNDING_ROOT * np.maximum(1.0, np.abs(theta))
+    near: Booleans = (theta <= lower + slack) | (theta >= upper - slack)
+    return near
 
 
 def failed_result(setting: Setting, layout: Layout, status: Status, counts: Counts) -> Result:

@@ -121,6 +121,21 @@ def test_an_estimate_at_its_bound_is_flagged_and_has_no_error():
     assert result.gradient_norm < 1e-5 < np.abs(result.gradient).max()
 
 
+def test_a_sigma_that_is_zero_but_for_rounding_does_not_spoil_the_other_errors():
+    """Its column of the Jacobian is rounding; the errors are those of a sigma of zero, to 1e-8 or so."""
+    problem, stays = posed(DEMAND), Optimizer("l-bfgs-b", gtol=1e12)
+    results = []
+    for sigma in (0.0, 1e-15):
+        near = dataclasses.replace(problem.parameters, sigma=[[sigma]], free=["sigma"])
+        results.append(solve(DEMAND, near, method="1s", optimizer=stays, hessian=False))
+    zero, tiny = results
+    place = tiny.names.index(next(name for name in tiny.names if name.startswith("sigma")))
+    assert tiny.at_bound.tolist() == zero.at_bound.tolist()
+    assert tiny.at_bound[place]
+    assert np.isfinite(np.delete(tiny.errors, place)).all()
+    assert np.allclose(tiny.errors, zero.errors, rtol=1e-8, equal_nan=True)
+
+
 def test_the_second_step_uses_the_inverse_covariance_of_the_first_ones_moments():
     first, second = solve(method="1s"), solve(method="2s")
     setting = posed(SUPPLY).problem.setting
