@@ -17,6 +17,7 @@ import threadpoolctl
 from numba.core.dispatcher import Dispatcher
 
 import blpsim as bs
+from blpsim.estimate import objective
 from blpsim.study.task import Task, run_task
 
 LIMIT = 1.5
@@ -57,10 +58,14 @@ class Clock:
     def minimize(self, function: Callable[..., Any]) -> Callable[..., Any]:
         """Return SciPy's minimize, charged to it but for the objective that it calls."""
 
-        def charged(objective: Callable[..., Any], *values: object, **named: object) -> object:
-            return function(self.inside("objective", objective), *values, **named)
+        def charged(value: Callable[..., Any], *values: object, **named: object) -> object:
+            return function(self.inside("objective", value), *values, **named)
 
         return self.inside("SciPy's optimizer", charged)
+
+    def specialized(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        """Return what gives a kernel's machine code, charged as the kernel is."""
+        return lambda kernel: self.inside(f"kernel {kernel.__name__}", function(kernel))
 
 
 @contextmanager
@@ -72,6 +77,8 @@ def watched() -> Iterator[Clock]:
             if isinstance(value, Dispatcher) and not module.__name__.startswith("blpsim.kernels"):
                 replaced.append((module, name, value))
                 setattr(module, name, clock.inside(f"kernel {value.__name__}", value))
+    replaced.append((objective, "specialized", objective.specialized))
+    objective.specialized = clock.specialized(objective.specialized)
     minimize = scipy.optimize.minimize
     scipy.optimize.minimize = clock.minimize(minimize)
     try:
