@@ -20,6 +20,7 @@ from blpsim.arrays import (
     State,
     Tastes,
     Vector,
+    rows_on_lines,
 )
 from blpsim.estimate.gmm import GMM
 from blpsim.estimate.setting import Setting
@@ -274,8 +275,8 @@ def _state(panel: Panel, moments: Moments) -> State:
     m = moments.weighting.shape[0]
     return State(
         delta=np.empty(number),
-        probabilities=np.empty((number, agents)),
-        slopes=np.empty((rows if panel.slopes.varies else markets, agents)),
+        probabilities=rows_on_lines(number, agents),
+        slopes=rows_on_lines(rows if panel.slopes.varies else markets, agents),
         gamma=np.empty((rows, firm)),
         factors=np.empty((rows, firm)),
         pivots=np.zeros(rows, np.int64),
@@ -302,9 +303,9 @@ def _bench(panel: Panel) -> Bench:
     products = int(np.diff(panel.offsets.products).max())
     firms = int(np.diff(panel.offsets.firms).max())
     return Bench(
-        np.empty((COEFFICIENTS + panel.x2.shape[1], agents)),
-        np.empty((20, products)),
-        np.empty((2 * firms, agents)),
+        rows_on_lines(COEFFICIENTS + panel.x2.shape[1], agents),
+        rows_on_lines(20, products),
+        rows_on_lines(2 * firms, agents),
         np.empty((products, products)),
         np.empty((MEMORY + 1, MEMORY)),
         np.zeros(products, np.int64),

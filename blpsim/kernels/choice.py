@@ -12,6 +12,8 @@ from blpsim.arrays import Matrix, Vector
 from blpsim.kernels.compile import inner_kernel
 from blpsim.kernels.elementary import exp
 
+FOUR = 4
+
 
 @inner_kernel
 def fill(values: Vector, value: float) -> None:
@@ -49,12 +51,7 @@ def fill_utilities(utilities: Matrix, delta: Vector, x2: Matrix, coefficients: M
         constant = delta[j]
         for i in range(agents):
             row[i] = constant
-        for k in range(x2.shape[1]):
-            x = x2[j, k]
-            if x != 0.0:
-                coefficient = coefficients[k]
-                for i in range(agents):
-                    row[i] += x * coefficient[i]
+        add_combination(row[:agents], coefficients, x2[j], 1.0)
 
 
 @inner_kernel
@@ -79,24 +76,15 @@ def shares_at(
     shares: Vector, growth: Vector, odds: Matrix, outside: Vector, scaled: Vector, weights: Vector
 ) -> float:
     """Fill shares (J,) at odds (J, I*) times growth (J,), scaled (I,) with w / D; return s0."""
-    agents = weights.size
-    for i in range(agents):
-        scaled[i] = outside[i]
-    for j in range(shares.size):
-        row = odds[j]
-        factor = growth[j]
-        for i in range(agents):
-            scaled[i] += factor * row[i]
+    copy(scaled, outside)
+    add_combination(scaled, odds, growth, 1.0)
     outside_share = 0.0
-    for i in range(agents):
+    for i in range(weights.size):
         scaled[i] = weights[i] / scaled[i]
         outside_share += scaled[i] * outside[i]
+    weighted_sums(shares, odds, scaled)
     for j in range(shares.size):
-        row = odds[j]
-        total = 0.0
-        for i in range(agents):
-            total += scaled[i] * row[i]
-        shares[j] = growth[j] * total
+        shares[j] *= growth[j]
     return outside_share
 
 
@@ -122,25 +110,49 @@ def normalize(odds: Matrix, growth: Vector, outside: Vector, scratch: Vector) ->
 
 @inner_kernel
 def weighted_sums(sums: Vector, matrix: Matrix, weights: Vector) -> None:
-    """Fill sums (J,) with matrix (J, I*) times weights (I,)."""
-    for j in range(sums.size):
+    """Fill sums (J,) with matrix (J, I*) times weights (I,), four rows at a time, which spares loads."""
+    rows = sums.size
+    for j in range(0, rows - FOUR + 1, FOUR):
+        row_0, row_1, row_2, row_3 = matrix[j], matrix[j + 1], matrix[j + 2], matrix[j + 3]
+        total_0, total_1, total_2, total_3 = 0.0, 0.0, 0.0, 0.0
+        for i in range(weights.size):
+            weight = weights[i]
+            total_0 += weight * row_0[i]
+            total_1 += weight * row_1[i]
+            total_2 += weight * row_2[i]
+            total_3 += weight * row_3[i]
+        sums[j], sums[j + 1] = total_0, total_1
+        sums[j + 2], sums[j + 3] = total_2, total_3
+    for j in range(rows - rows % FOUR, rows):
         row = matrix[j]
         total = 0.0
         for i in range(weights.size):
-            total += row[i] * weights[i]
+            total += weights[i] * row[i]
         sums[j] = total
+
+
+@inner_kernel
+def add_combination(combined: Vector, matrix: Matrix, factors: Vector, scale: float) -> None:
+    """Add to combined (I,) scale times factors (J,) times matrix (J, I*), by four rows to spare loads."""
+    rows = factors.size
+    for j in range(0, rows - FOUR + 1, FOUR):
+        row_0, row_1, row_2, row_3 = matrix[j], matrix[j + 1], matrix[j + 2], matrix[j + 3]
+        factor_0, factor_1 = scale * factors[j], scale * factors[j + 1]
+        factor_2, factor_3 = scale * factors[j + 2], scale * factors[j + 3]
+        for i in range(combined.size):
+            first = factor_0 * row_0[i] + factor_1 * row_1[i]
+            combined[i] += first + (factor_2 * row_2[i] + factor_3 * row_3[i])
+    for j in range(rows - rows % FOUR, rows):
+        row, factor = matrix[j], scale * factors[j]
+        for i in range(combined.size):
+            combined[i] += factor * row[i]
 
 
 @inner_kernel
 def combine_rows(combined: Vector, matrix: Matrix, factors: Vector) -> None:
     """Fill combined (I,) with factors (J,) times matrix (J, I*)."""
-    for i in range(combined.size):
-        combined[i] = 0.0
-    for j in range(factors.size):
-        row = matrix[j]
-        factor = factors[j]
-        for i in range(combined.size):
-            combined[i] += factor * row[i]
+    fill(combined, 0.0)
+    add_combination(combined, matrix, factors, 1.0)
 
 
 @inner_kernel

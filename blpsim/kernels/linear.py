@@ -102,14 +102,16 @@ def solve_by_conjugate_gradients(
     """Replace solution (J,) by J_delta^{-1} of it, preconditioned by the shares; weights must be positive.
 
     Returns False, with the solution spoiled, when that took too many steps.
-    work (3, J*) and agents (I,) are scratch; every step costs O(IJ).
+    work (4, J*) and agents (I,) are scratch; every step costs O(IJ).
     """
     products = solution.size
     remainder, direction, image = work[0, :products], work[1, :products], work[2, :products]
+    inverse = work[3, :products]
     progress = 0.0
     for j in range(products):
+        inverse[j] = 1.0 / shares[j]
         remainder[j] = solution[j]
-        direction[j] = remainder[j] / shares[j]
+        direction[j] = remainder[j] * inverse[j]
         progress += remainder[j] * direction[j]
         solution[j] = 0.0
     goal = progress * CONJUGATE_TOLERANCE
@@ -131,11 +133,11 @@ def solve_by_conjugate_gradients(
         for j in range(products):
             solution[j] += length * direction[j]
             remainder[j] -= length * image[j]
-            new_progress += remainder[j] * remainder[j] / shares[j]
+            new_progress += remainder[j] * remainder[j] * inverse[j]
         ratio = new_progress / progress
         progress = new_progress
         for j in range(products):
-            direction[j] = remainder[j] / shares[j] + ratio * direction[j]
+            direction[j] = remainder[j] * inverse[j] + ratio * direction[j]
     return False
 
 

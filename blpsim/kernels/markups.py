@@ -7,6 +7,7 @@ Lambda_j = sum_i w_i A_ij s_ij and Gamma_jk = sum_i w_i A_ij s_ij s_ik; eta solv
 from __future__ import annotations
 
 from blpsim.arrays import Integers, Matrix, Vector
+from blpsim.kernels.choice import weighted_sums
 from blpsim.kernels.compile import inner_kernel
 from blpsim.kernels.linear import factorize, solve_factorized
 
@@ -26,21 +27,19 @@ def fill_firm_block(
     slopes  (n, I*), or (1, I*) with a slope step of 0 when products do not differ: then Gamma is symmetric
     """
     products, agents = own.size, weights.size
+    scaled = scratch[:agents]
     for j in range(products):
         row, slope = probabilities[j], slopes[j * slope_step]
         total = 0.0
         for i in range(agents):
-            scratch[i] = weights[i] * slope[i] * row[i]
-            total += scratch[i]
+            scaled[i] = weights[i] * slope[i] * row[i]
+            total += scaled[i]
         own[j] = total
-        for k in range(j * (1 - slope_step), products):
-            other = probabilities[k]
-            total = 0.0
-            for i in range(agents):
-                total += scratch[i] * other[i]
-            gamma[j, k] = total
-            if slope_step == 0:
-                gamma[k, j] = total
+        first = j * (1 - slope_step)
+        weighted_sums(gamma[j, first:products], probabilities[first:], scaled)
+        if slope_step == 0:
+            for k in range(j + 1, products):
+                gamma[k, j] = gamma[j, k]
 
 
 @inner_kernel

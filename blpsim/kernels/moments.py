@@ -7,30 +7,17 @@ fifty times more rounding noise, which line searches notice.
 from __future__ import annotations
 
 from blpsim.arrays import Matrix, Moments, State, Vector
-from blpsim.kernels.choice import fill
+from blpsim.kernels.choice import add_combination, fill, weighted_sums
 from blpsim.kernels.compile import inner_kernel
 from blpsim.kernels.elementary import log
 
 
 @inner_kernel
-def subtract_rows(values: Vector, rows: Matrix, factors: Vector) -> None:
-    """Subtract factors (K,) times rows (K, N) from values (N,)."""
-    for k in range(rows.shape[0]):
-        row, factor = rows[k], factors[k]
-        for n in range(values.size):
-            values[n] -= factor * row[n]
-
-
-@inner_kernel
 def fill_averages(averages: Vector, rows: Matrix, values: Vector) -> None:
     """Fill averages (M,) with rows (M, N) times values (N,) over N."""
-    number = values.size
-    for m in range(rows.shape[0]):
-        row = rows[m]
-        total = 0.0
-        for n in range(number):
-            total += row[n] * values[n]
-        averages[m] = total / number
+    weighted_sums(averages, rows, values)
+    for m in range(averages.size):
+        averages[m] /= values.size
 
 
 @inner_kernel
@@ -40,11 +27,14 @@ def fill_costs(state: State, prices: Vector, moments: Moments) -> int:
     lower, upper = moments.cost_bounds[0], moments.cost_bounds[1]
     for n in range(prices.size):
         cost = prices[n] - state.eta[n]
-        if cost < lower or cost > upper:
-            clipped += 1
-            cost = min(max(cost, lower), upper)
-        state.costs[n] = cost
-        state.omega[n] = (log(cost) if moments.log_costs else cost) - moments.supply_offset[n]
+        inside = min(max(cost, lower), upper)
+        clipped += 0 if inside == cost else 1
+        state.costs[n] = inside
+    for n in range(prices.size):
+        state.omega[n] = state.costs[n] - moments.supply_offset[n]
+    if moments.log_costs:
+        for n in range(prices.size):
+            state.omega[n] = log(state.costs[n]) - moments.supply_offset[n]
     return clipped
 
 
@@ -58,19 +48,19 @@ def fill_residuals(state: State, moments: Moments, given_beta: Vector, given_gam
     averages = state.weighted
     for n in range(state.xi.size):
         state.xi[n] = state.delta[n] - moments.demand_offset[n]
-    subtract_rows(state.xi, moments.given_demand, given_beta)
+    add_combination(state.xi, moments.given_demand, given_beta, -1.0)
     fill_averages(averages[:instruments], moments.demand_instruments, state.xi)
     if supply:
-        subtract_rows(state.omega, moments.given_supply, given_gamma)
+        add_combination(state.omega, moments.given_supply, given_gamma, -1.0)
         fill_averages(averages[instruments:], moments.supply_instruments, state.omega)
-    multiply(state.linear, moments.concentration, averages)
+    weighted_sums(state.linear, moments.concentration, averages)
     free = moments.free_demand.shape[0]
-    subtract_rows(state.xi, moments.free_demand, state.linear[:free])
+    add_combination(state.xi, moments.free_demand, state.linear[:free], -1.0)
     fill_averages(state.moments[:instruments], moments.demand_instruments, state.xi)
     if supply:
-        subtract_rows(state.omega, moments.free_supply, state.linear[free:])
+        add_combination(state.omega, moments.free_supply, state.linear[free:], -1.0)
         fill_averages(state.moments[instruments:], moments.supply_instruments, state.omega)
-    multiply(state.weighted, moments.weighting, state.moments)
+    weighted_sums(state.weighted, moments.weighting, state.moments)
     objective = 0.0
     for m in range(state.moments.size):
         objective += state.moments[m] * state.weighted[m]
@@ -78,25 +68,10 @@ def fill_residuals(state: State, moments: Moments, given_beta: Vector, given_gam
 
 
 @inner_kernel
-def multiply(product: Vector, matrix: Matrix, vector: Vector) -> None:
-    """Fill product (R,) with matrix (R, C) times vector (C,)."""
-    for r in range(product.size):
-        row = matrix[r]
-        total = 0.0
-        for c in range(vector.size):
-            total += row[c] * vector[c]
-        product[r] = total
-
-
-@inner_kernel
 def fill_seed(seed: Vector, instruments: Matrix, weighted: Vector, scale: float) -> None:
     """Fill seed (N,) with 2 scale / N times weighted (M,) times instruments (M, N)."""
     fill(seed, 0.0)
-    for m in range(instruments.shape[0]):
-        row = instruments[m]
-        factor = 2.0 * scale * weighted[m] / seed.size
-        for n in range(seed.size):
-            seed[n] += factor * row[n]
+    add_combination(seed, instruments, weighted, 2.0 * scale / seed.size)
 
 
 @inner_kernel
@@ -112,12 +87,9 @@ def fill_seeds(state: State, moments: Moments) -> None:
 @inner_kernel
 def fill_given_gradient(gradient: Vector, rows: Matrix, seed: Vector) -> None:
     """Fill gradient (G,) with minus rows (G, N) times seed (N,), for coefficients that are in theta."""
-    for k in range(rows.shape[0]):
-        row = rows[k]
-        total = 0.0
-        for n in range(seed.size):
-            total -= row[n] * seed[n]
-        gradient[k] = total
+    weighted_sums(gradient, rows, seed)
+    for k in range(gradient.size):
+        gradient[k] *= -1.0
 
 
 @inner_kernel

@@ -107,7 +107,7 @@ def test_utilities_are_delta_plus_characteristics_times_coefficients():
     assert np.isnan(utilities[:, 7:]).all()
 
 
-@pytest.mark.parametrize("shape", [(1, 1), (5, 3), (9, 130)])
+@pytest.mark.parametrize("shape", [(1, 1), (4, 2), (5, 3), (7, 20), (9, 130)])
 def test_sums_over_agents_and_over_products_are_matrix_products(shape):
     rng = np.random.default_rng(3)
     matrix, weights, factors = rng.normal(size=shape), rng.normal(size=shape[1]), rng.normal(size=shape[0])

@@ -84,7 +84,7 @@ def test_the_derivative_by_delta_has_row_sums_that_move_the_outside_good():
 
 def conjugate(market, right):
     solution, products = right.copy(), right.size
-    work, agents = np.full((3, products), np.nan), np.full(market.weights.size, np.nan)
+    work, agents = np.full((4, products), np.nan), np.full(market.weights.size, np.nan)
     converged = entrance.solve_by_conjugate_gradients(
         solution, market.probabilities, market.shares, market.weights, work, agents
     )
@@ -140,7 +140,7 @@ def test_compiled_and_interpreted_kernels_agree():
     assert (plain_pivots == pivots).all()
     assert np.allclose(factors[:, :7], plain, rtol=1e-11)
     market = logit.market()
-    arguments = (market.probabilities, market.shares, market.weights, np.empty((3, 8)), np.empty(12))
+    arguments = (market.probabilities, market.shares, market.weights, np.empty((4, 8)), np.empty(12))
     source = np.linspace(0, 1, 8)
     assert entrance.interpreted(linear.solve_by_conjugate_gradients)(source, *arguments)
     assert np.allclose(source, conjugate(market, np.linspace(0, 1, 8))[1], rtol=1e-10)
