@@ -200,6 +200,8 @@ class State(NamedTuple):
 
     delta: Vector
     """(N,)."""
+    shares: Vector
+    """(N,) that the inversion reached; they differ from those observed by its residual."""
     probabilities: Matrix
     """(N, I*)."""
     slopes: Matrix

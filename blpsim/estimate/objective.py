@@ -275,6 +275,7 @@ def _state(panel: Panel, moments: Moments) -> State:
     m = moments.weighting.shape[0]
     return State(
         delta=np.empty(number),
+        shares=np.empty(number),
         probabilities=rows_on_lines(number, agents),
         slopes=rows_on_lines(rows if panel.slopes.varies else markets, agents),
         gamma=np.empty((rows, firm)),

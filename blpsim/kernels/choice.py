@@ -47,11 +47,14 @@ def fill_coefficients(coefficients: Matrix, loadings: Matrix, draws: Matrix, fir
 def fill_utilities(utilities: Matrix, delta: Vector, x2: Matrix, coefficients: Matrix, agents: int) -> None:
     """Fill (J, I*) with V = delta + X2 C, from x2 (J, K2) and coefficients (K2, I*)."""
     for j in range(delta.size):
-        row = utilities[j]
-        constant = delta[j]
+        row, constant = utilities[j][:agents], delta[j]
+        if x2.shape[1] == 0:
+            fill(row, constant)
+            continue
+        x, coefficient = x2[j, 0], coefficients[0]
         for i in range(agents):
-            row[i] = constant
-        add_combination(row[:agents], coefficients, x2[j], 1.0)
+            row[i] = constant + x * coefficient[i]
+        add_combination(row, coefficients[1:], x2[j, 1:], 1.0)
 
 
 @inner_kernel
@@ -73,14 +76,21 @@ def exponentiate(utilities: Matrix, outside: Vector, products: int) -> None:
 
 @inner_kernel
 def shares_at(
-    shares: Vector, growth: Vector, odds: Matrix, outside: Vector, scaled: Vector, weights: Vector
+    shares: Vector,
+    growth: Vector,
+    odds: Matrix,
+    outside: Vector,
+    inverse: Vector,
+    scaled: Vector,
+    weights: Vector,
 ) -> float:
-    """Fill shares (J,) at odds (J, I*) times growth (J,), scaled (I,) with w / D; return s0."""
-    copy(scaled, outside)
-    add_combination(scaled, odds, growth, 1.0)
+    """Fill shares (J,) at odds (J, I*) times growth (J,), inverse (I,) with 1 / D; return s0."""
+    copy(inverse, outside)
+    add_combination(inverse, odds, growth, 1.0)
     outside_share = 0.0
     for i in range(weights.size):
-        scaled[i] = weights[i] / scaled[i]
+        inverse[i] = 1.0 / inverse[i]
+        scaled[i] = weights[i] * inverse[i]
         outside_share += scaled[i] * outside[i]
     weighted_sums(shares, odds, scaled)
     for j in range(shares.size):
@@ -89,23 +99,13 @@ def shares_at(
 
 
 @inner_kernel
-def normalize(odds: Matrix, growth: Vector, outside: Vector, scratch: Vector) -> None:
-    """Replace odds (J, I*), times growth (J,), by choice probabilities."""
-    agents = outside.size
-    for i in range(agents):
-        scratch[i] = outside[i]
+def normalize(odds: Matrix, growth: Vector, inverse: Vector) -> None:
+    """Replace odds (J, I*), times growth (J,), by choice probabilities; inverse (I,) holds 1 / D."""
     for j in range(growth.size):
         row = odds[j]
         factor = growth[j]
-        for i in range(agents):
-            row[i] *= factor
-            scratch[i] += row[i]
-    for i in range(agents):
-        scratch[i] = 1.0 / scratch[i]
-    for j in range(growth.size):
-        row = odds[j]
-        for i in range(agents):
-            row[i] *= scratch[i]
+        for i in range(inverse.size):
+            row[i] *= factor * inverse[i]
 
 
 @inner_kernel

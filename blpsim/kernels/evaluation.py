@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from blpsim.arrays import Bench, InversionRule, Moments, Panel, State, Target, Tastes, Vector
-from blpsim.kernels.choice import fill, fill_coefficients, fill_utilities, is_finite, normalize
+from blpsim.kernels.choice import copy, fill, fill_coefficients, fill_utilities, is_finite, normalize
 from blpsim.kernels.compile import driver_kernel, inner_kernel
 from blpsim.kernels.inversion import invert_shares
 from blpsim.kernels.markups import fill_firm_block, solve_firm_markups
@@ -42,7 +42,8 @@ def solve_market_demand(
     state.residuals[t] = residual
     if not is_finite(residual):
         return False
-    normalize(odds, bench.products[0, : last - first], outside, bench.agents[1, :agents])
+    copy(state.shares[first:last], bench.products[4, : last - first])
+    normalize(odds, bench.products[0, : last - first], bench.agents[1, :agents])
     return True
 
 

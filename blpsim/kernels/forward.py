@@ -10,7 +10,7 @@ from blpsim.arrays import Bench, Directions, Matrix, Panel, State, Vector
 from blpsim.kernels.choice import fill
 from blpsim.kernels.compile import inner_kernel, kernel
 from blpsim.kernels.evaluation import FINE, NO_DERIVATIVE
-from blpsim.kernels.linear import factorize, fill_delta_derivative, solve_factorized
+from blpsim.kernels.linear import solve_delta_derivative, solve_factorized
 
 SIGMA, PI, ALPHA = 0, 1, 2
 
@@ -104,7 +104,7 @@ def d_market_markups(
     agent, last_agent = panel.offsets.agents[t], panel.offsets.agents[t + 1]
     weights = panel.consumers.weights[agent:last_agent]
     x = bench.products[0, : d_eta.size]
-    draw, level = bench.agents[0, : weights.size], bench.agents[1, : weights.size]
+    draw, level = bench.agents[1, : weights.size], bench.agents[2, : weights.size]
     step = 1 if panel.slopes.varies else 0
     slopes = state.slopes[first if panel.slopes.varies else t :]
     for f in range(panel.offsets.firms[t], panel.offsets.firms[t + 1]):
@@ -117,7 +117,7 @@ def d_market_markups(
             (slopes[a * step :], step, d_slope[a:b]),
             state.eta[start:stop],
             weights,
-            bench.agents[2:5],
+            bench.agents[3:6],
         )
         solve_factorized(d_eta[a:b], state.factors[start:stop], state.pivots[start:stop])
 
@@ -146,16 +146,13 @@ def d_market(
     agent, last_agent = panel.offsets.agents[t], panel.offsets.agents[t + 1]
     products, agents = last - first, last_agent - agent
     weights = panel.consumers.weights[agent:last_agent]
-    probabilities, pivots = state.probabilities[first:last], bench.pivots[:products]
-    fill_delta_derivative(bench.square, probabilities, products, weights, bench.agents[0])
-    if not factorize(bench.square, pivots):
-        return False
+    probabilities, shares = state.probabilities[first:last], state.shares[first:last]
     x, d_slope, zero = (
         bench.products[0, :products],
         bench.products[1, :products],
         bench.products[2, :products],
     )
-    draw, level = bench.agents[0, :agents], bench.agents[1, :agents]
+    draw, level = bench.agents[1, :agents], bench.agents[2, :agents]
     fill(zero, 0.0)
     for p in range(directions.kind.size):
         prepare_direction(p, first, panel, directions, x, d_slope)
@@ -163,7 +160,10 @@ def d_market(
         fill_level(level, probabilities, x, draw, zero)
         d_delta = d_xi[p, first:last]
         d_shares_at_fixed_delta(d_delta, probabilities, x, draw, level, weights)
-        solve_factorized(d_delta, bench.square, pivots)
+        if not solve_delta_derivative(
+            d_delta, shares, probabilities, weights, panel.positive_weights, bench
+        ):
+            return False
         if d_eta.shape[0] > 0:
             fill_level(level, probabilities, x, draw, d_delta)
             d_market_markups(t, panel, state, bench, d_slope, d_delta, d_eta[p, first:last])

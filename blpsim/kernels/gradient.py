@@ -85,9 +85,8 @@ def differentiate_market(t: int, panel: Panel, state: State, bench: Bench, suppl
     products, agents = last - first, last_agent - agent
     weights = panel.consumers.weights[agent:last_agent]
     probabilities = state.probabilities[first:last]
-    shares, adjoint = bench.products[0, :products], bench.products[1, :products]
+    shares, adjoint = state.shares[first:last], bench.products[1, :products]
     level, common = bench.agents[0, :agents], bench.agents[1, :agents]
-    weighted_sums(shares, probabilities, weights)
     copy(adjoint, state.demand_seed[first:last])
     fill(common, 0.0)
     if supply:

@@ -167,14 +167,14 @@ def iterate_inversion(
 ) -> tuple[int, float]:
     """Move delta (J,) until the log shares agree; return evaluations used and the residual reached.
 
-    On return odds (J, I*), outside (I,) and the growth in the bench's first row of products describe
-    the last delta that was evaluated.
+    On return the shares in the bench's fifth row of products, the growth in its first, the odds (J, I*) and
+    the inverse denominators in its second row of agents are those of the last delta that was evaluated.
     """
     products = delta.size
     growth, base = bench.products[0, :products], bench.products[1, :products]
     log_ratio, step = bench.products[2, :products], bench.products[3, :products]
     shares, history = bench.products[4, :products], bench.products[5:]
-    scratch = bench.agents[1, : outside.size]
+    inverse, scaled = bench.agents[1, : outside.size], bench.agents[2, : outside.size]
     residual = np.inf
     for evaluation in range(rule.max_evaluations):
         distance = np.inf
@@ -185,7 +185,7 @@ def iterate_inversion(
         if distance > REBASING:
             rebase(delta, base, odds, outside, target)
             fill(growth, 1.0)
-        outside_share = shares_at(shares, growth, odds, outside, scratch, target.weights)
+        outside_share = shares_at(shares, growth, odds, outside, inverse, scaled, target.weights)
         residual = fill_log_ratio(log_ratio, shares, target.log_shares, rule.tolerance)
         if not residual >= rule.tolerance:
             return evaluation + 1, residual if residual < rule.tolerance else np.inf
@@ -232,7 +232,8 @@ def invert_shares(
     """Return evaluations and residual after the rule, and if it fails SQUAREM and the plain contraction.
 
     delta    (J,)    the start, replaced by the solution; on failure by the last iterate
-    odds     (J, I*) and outside (I,): filled; times the growth in bench.products[0] they give probabilities
+    odds     (J, I*), filled; probabilities are odds times bench.products[0] times bench.agents[1]
+    outside  (I,), filled
     """
     start = bench.products[WORK_ROWS - 1, : delta.size]
     copy(start, delta)

@@ -71,13 +71,13 @@ def exponentiate(utilities, outside, products):
 
 
 @kernel
-def shares_at(shares, growth, odds, outside, scaled, weights):
-    return choice.shares_at(shares, growth, odds, outside, scaled, weights)
+def shares_at(shares, growth, odds, outside, inverse, scaled, weights):
+    return choice.shares_at(shares, growth, odds, outside, inverse, scaled, weights)
 
 
 @kernel
-def normalize(odds, growth, outside, scratch):
-    choice.normalize(odds, growth, outside, scratch)
+def normalize(odds, growth, inverse):
+    choice.normalize(odds, growth, inverse)
 
 
 @kernel

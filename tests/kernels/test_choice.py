@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
@@ -10,17 +12,21 @@ from . import entrance, logit
 EPS = np.finfo(float).eps
 
 
-def choices(delta, mu, growth=None, call=entrance.exponentiate, then=entrance.normalize):
-    """Return probabilities (J, I) and outside probabilities (I,), in rows that are longer than needed."""
+def choices(delta, mu, growth=None, source=entrance):
+    """Return probabilities (J, I) and outside probabilities (I,), in rows that are longer than needed.
+
+    source  where kernels are: compiled, or interpreted
+    """
     products, agents = mu.shape
     odds = np.full((products, agents + 3), -7.0)
     odds[:, :agents] = delta[:, None] + mu
-    outside, scratch = np.empty(agents), np.empty(agents)
-    call(odds, outside, products)
+    outside, inverse, scaled = np.empty(agents), np.empty(agents), np.empty(agents)
+    source.exponentiate(odds, outside, products)
     growth = np.ones(products) if growth is None else growth
-    then(odds, growth, outside, scratch)
+    source.shares_at(np.empty(products), growth, odds, outside, inverse, scaled, np.ones(agents))
+    source.normalize(odds, growth, inverse)
     assert (odds[:, agents:] == -7).all()
-    return odds[:, :agents], outside * scratch
+    return odds[:, :agents], outside * inverse
 
 
 @pytest.mark.parametrize("level", [-700.0, -30.0, 0.0, 30.0, 700.0])
@@ -68,7 +74,8 @@ def share_arguments(growth, weights=None):
     outside = np.empty(market.weights.size)
     entrance.exponentiate(odds, outside, market.delta.size)
     moved = market._replace(delta=market.delta + np.log(growth))
-    return moved, (np.empty(growth.size), growth, odds, outside, np.empty(outside.size), market.weights)
+    scratch = np.empty(outside.size), np.empty(outside.size)
+    return moved, (np.empty(growth.size), growth, odds, outside, *scratch, market.weights)
 
 
 @pytest.mark.parametrize("sign", [1.0, -1.0])
@@ -126,8 +133,9 @@ def test_compiled_and_interpreted_kernels_agree():
     market = logit.market()
     mu = market.x2 @ market.coefficients
     growth = np.linspace(0.5, 2, 8)
-    source = {"call": choice.exponentiate, "then": choice.normalize}
-    plain = choices(market.delta, mu, growth, **{k: entrance.interpreted(v) for k, v in source.items()})
+    names = ("exponentiate", "shares_at", "normalize")
+    source = SimpleNamespace(**{name: entrance.interpreted(getattr(choice, name)) for name in names})
+    plain = choices(market.delta, mu, growth, source)
     for ours, theirs in zip(choices(market.delta, mu, growth), plain, strict=True):
         assert np.allclose(ours, theirs, rtol=1e-13, atol=0)
     _, first = share_arguments(growth)

@@ -159,7 +159,7 @@ class Assembled:
         n, markets, at = self.number, self.products.markets, self.offsets
         agents, firm = _widest(at.agents), _widest(at.firm_products)
         k2, moments = self.panel.x2.shape[1], sum(z.shape[1] for z in self.z)
-        vectors = {name: np.zeros(n) for name in ("own", "eta", "costs", "xi", "omega", "delta")}
+        vectors = {name: np.zeros(n) for name in ("own", "eta", "costs", "xi", "omega", "delta", "shares")}
         return State(
             probabilities=np.zeros((n, agents)),
             slopes=np.zeros((n if self.panel.slopes.varies else markets, agents)),
