@@ -78,6 +78,41 @@ class Given(NamedTuple):
     """(G3,)."""
 
 
+class Places(NamedTuple):
+    """Where theta's elements stand in their blocks, block after block: sigma, pi, beta, gamma."""
+
+    sigma_rows: Integers
+    sigma_columns: Integers
+    pi_rows: Integers
+    pi_columns: Integers
+    beta_moved: Integers
+    beta_given: Integers
+    """(G1,) positions in beta of what is not concentrated out, fixed or moved."""
+    gamma_moved: Integers
+    gamma_given: Integers
+    """(G3,)."""
+    prices: Integers
+    """(E,) positions in beta of the columns that depend on prices."""
+
+
+class Unknowns(NamedTuple):
+    """Theta, its gradient, and what stands between them and the kernels."""
+
+    theta: Vector
+    """(P,)."""
+    gradient: Vector
+    """(P,)."""
+    places: Places
+    tastes: Tastes
+    given: Given
+    beta: Vector
+    """(K1,) NaN where concentrated out; so is gamma, (K3,)."""
+    gamma: Vector
+    d_beta: Vector
+    """(K1,) zero where concentrated out; so is d_gamma, (K3,)."""
+    d_gamma: Vector
+
+
 class Slopes(NamedTuple):
     """Derivatives of the characteristics with respect to the product's own price."""
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from copy import copy
 from typing import NamedTuple
 
@@ -11,19 +10,19 @@ import numpy as np
 from blpsim.arrays import (
     Bench,
     Directions,
-    Given,
     Integers,
     InversionRule,
     Matrix,
     Moments,
     Panel,
     State,
-    Tastes,
+    Unknowns,
     Vector,
     rows_on_lines,
 )
 from blpsim.estimate.gmm import GMM
 from blpsim.estimate.setting import Setting
+from blpsim.estimate.unknowns import make_unknowns
 from blpsim.kernels.compile import specialized
 from blpsim.kernels.evaluation import COEFFICIENTS, FINE, NOT_FINITE
 from blpsim.kernels.forward import ALPHA, PI, SIGMA, jacobians
@@ -57,7 +56,8 @@ class Objective:
         self.state = _state(self.panel, self.moments)
         self.bench = _bench(self.panel)
         self._rule = gmm.iteration.rule
-        self._parts = _Parts(setting, layout)
+        prices = setting.price_columns if setting.supply else np.empty(0, np.int64)
+        self.unknowns = make_unknowns(layout, prices, supply=setting.supply)
         self._evaluate = evaluate_with_gradient
         self._begin(setting.start_delta)
 
@@ -76,34 +76,28 @@ class Objective:
         self.evaluations = self.inversion_evaluations = self.failures = self.clipped = 0
         self.status = Status.PENDING
         self._last = (_PENALTY, np.zeros(self.layout.theta0.size))
-        self._at: Vector | None = None
+        self._at: bytes | None = None
 
     @property
-    def _arguments(self) -> tuple[Panel, Tastes, Given, Moments, State, Bench, InversionRule]:
-        parts = self._parts
-        return self.panel, parts.tastes, parts.given, self.moments, self.state, self.bench, self._rule
+    def arguments(self) -> tuple[Panel, Unknowns, Moments, State, Bench, InversionRule]:
+        """What the kernel is called with."""
+        return self.panel, self.unknowns, self.moments, self.state, self.bench, self._rule
 
     def __call__(self, theta: Vector) -> tuple[float, Vector]:
         """Return the objective and its gradient, (P,); where there is none, a penalty that leads back."""
-        if self._at is not None and np.array_equal(theta, self._at):
+        at = theta.tobytes()
+        if at == self._at:
             return self._last
-        if not math.isfinite(theta.sum()):
-            self.status = Status.NON_FINITE
-            return self._penalized()
-        self.evaluations += 1
         self.state.delta[:] = self.start_delta
-        self._parts.move_to(theta)
-        code, objective, self.clipped, evaluations = self._evaluate(*self._arguments)
+        self.unknowns.theta[:] = theta
+        code, objective, self.clipped, evaluations = self._evaluate(*self.arguments)
         self._evaluate = specialized(evaluate_with_gradient)
+        self.evaluations += 1 if evaluations else 0  # Of theta that is not finite nothing is evaluated.
         self.inversion_evaluations += evaluations
         self.status = _STATUSES.get(code, Status.SINGULAR)
         if code != FINE:
             return self._penalized()
-        gradient = self._parts.gradient(self.state)
-        if not math.isfinite(gradient.sum()):
-            self.status = Status.SINGULAR
-            return self._penalized()
-        self._last, self._at = (objective, gradient), theta.copy()
+        self._last, self._at = (objective, self.unknowns.gradient.copy()), at
         return self._last
 
     def _penalized(self) -> tuple[float, Vector]:
@@ -135,7 +129,7 @@ class Objective:
     def jacobian(self) -> Jacobian:
         """Return the derivatives of xi and omega by all that is estimated, after an evaluation."""
         layout, setting = self.layout, self.setting
-        prices = self._parts.price_columns
+        prices = self.unknowns.places.prices
         directions = _directions(layout, prices)
         supply = setting.supply
         d_xi = np.empty((directions.kind.size, setting.number))
@@ -159,52 +153,6 @@ class Objective:
         inside = (costs > lower) & (costs < upper)
         derivative: Vector = np.where(inside, 1 / costs if self.moments.log_costs else 1.0, 0.0)
         return derivative
-
-
-class _Parts:
-    """Theta taken apart for kernels, and their derivatives put together again, in arrays made once."""
-
-    def __init__(self, setting: Setting, layout: Layout) -> None:
-        sigma, pi = layout.sigma_rows.size, layout.pi_rows.size
-        beta = sigma + pi + layout.beta_moved.size
-        self._stops = (sigma, sigma + pi, beta)
-        self._layout = layout
-        self.price_columns = setting.price_columns if setting.supply else np.empty(0, np.int64)
-        self._beta, self._gamma = layout.beta0.copy(), layout.gamma0.copy()
-        self.tastes = Tastes(layout.sigma0.copy(), layout.pi0.copy(), np.empty(self.price_columns.size))
-        given = layout.beta_given.size, layout.gamma_given.size if setting.supply else 0
-        self.given = Given(*(np.empty(size) for size in (*given, *given)))
-        self._d_beta, self._d_gamma = np.zeros(self._beta.size), np.zeros(self._gamma.size)
-
-    def move_to(self, theta: Vector) -> None:
-        """Fill tastes and given coefficients."""
-        layout, (sigma, pi, beta) = self._layout, self._stops
-        self.tastes.sigma[layout.sigma_rows, layout.sigma_cols] = theta[:sigma]
-        if pi > sigma:
-            self.tastes.pi[layout.pi_rows, layout.pi_cols] = theta[sigma:pi]
-        if self.given.beta.size:
-            self._beta[layout.beta_moved] = theta[pi:beta]
-            self.given.beta[:] = self._beta[layout.beta_given]
-            self.tastes.alpha[:] = self._beta[self.price_columns]
-        if self.given.gamma.size:
-            self._gamma[layout.gamma_moved] = theta[beta:]
-            self.given.gamma[:] = self._gamma[layout.gamma_given]
-
-    def gradient(self, state: State) -> Vector:
-        """Return the derivatives with respect to theta, (P,)."""
-        layout, (sigma, pi, beta) = self._layout, self._stops
-        gradient = np.empty(layout.theta0.size)
-        gradient[:sigma] = state.d_sigma[layout.sigma_rows, layout.sigma_cols]
-        if pi > sigma:
-            gradient[sigma:pi] = state.d_pi[layout.pi_rows, layout.pi_cols]
-        if beta > pi:
-            self._d_beta[layout.beta_given] = self.given.d_beta
-            self._d_beta[self.price_columns] += state.d_alpha
-            gradient[pi:beta] = self._d_beta[layout.beta_moved]
-        if gradient.size > beta:
-            self._d_gamma[layout.gamma_given] = self.given.d_gamma
-            gradient[beta:] = self._d_gamma[layout.gamma_moved]
-        return gradient
 
 
 def _all_names(layout: Layout) -> list[str]:

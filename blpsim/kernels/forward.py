@@ -160,9 +160,7 @@ def d_market(
         fill_level(level, probabilities, x, draw, zero)
         d_delta = d_xi[p, first:last]
         d_shares_at_fixed_delta(d_delta, probabilities, x, draw, level, weights)
-        if not solve_delta_derivative(
-            d_delta, shares, probabilities, weights, panel.positive_weights, bench
-        ):
+        if not solve_delta_derivative(d_delta, shares, probabilities, weights, panel.positive_weights, bench):
             return False
         if d_eta.shape[0] > 0:
             fill_level(level, probabilities, x, draw, d_delta)

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from blpsim.arrays import Bench, Given, InversionRule, Moments, Panel, State, Tastes
+from blpsim.arrays import Bench, InversionRule, Moments, Panel, State, Unknowns
 from blpsim.kernels.compile import kernel
-from blpsim.kernels.evaluation import FINE, evaluate
+from blpsim.kernels.evaluation import FINE, NO_DERIVATIVE, NOT_FINITE, evaluate
 from blpsim.kernels.gradient import differentiate
+from blpsim.kernels.unknowns import put_together, take_apart
 
 
 @kernel
 def evaluate_with_gradient(
     panel: Panel,
-    tastes: Tastes,
-    given: Given,
+    unknowns: Unknowns,
     moments: Moments,
     state: State,
     bench: Bench,
@@ -20,13 +20,20 @@ def evaluate_with_gradient(
 ) -> tuple[int, float, int, int]:
     """Return how it ended, the objective, the clipped costs, and the inversion's evaluations.
 
-    ``state.delta`` holds the start of the inversion and is replaced by its solution; the derivatives end
-    in ``state.d_sigma``, ``state.d_pi``, ``state.d_alpha`` and in ``given``.
+    ``state.delta`` holds the start of the inversion and is replaced by its solution; ``unknowns`` holds
+    theta, and its gradient is filled.
     """
-    code, objective, clipped = evaluate(panel, tastes, (given.beta, given.gamma), moments, state, bench, rule)
+    if not take_apart(unknowns):
+        return NOT_FINITE, 0.0, 0, 0
+    given = unknowns.given
+    code, objective, clipped = evaluate(
+        panel, unknowns.tastes, (given.beta, given.gamma), moments, state, bench, rule
+    )
     evaluations = 0
     for t in range(state.evaluations.size):
         evaluations += state.evaluations[t]
     if code == FINE:
         code = differentiate(panel, moments, state, bench, (given.d_beta, given.d_gamma))
+    if code == FINE and not put_together(unknowns, state):
+        code = NO_DERIVATIVE
     return code, objective, clipped, evaluations

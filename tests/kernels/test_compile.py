@@ -100,16 +100,12 @@ def test_the_whole_objective_is_what_its_python_source_computes(seed):
     compiled, source = problem.objective(), problem.objective()
     value, gradient = compiled(problem.theta)
     source.state.delta[:] = source.start_delta
-    parts = source._parts
-    parts.move_to(problem.theta)
-    arrays = (source.panel, parts.tastes, parts.given, source.moments, source.state, source.bench)
-    code, objective, clipped, evaluations = entrance.interpreted(evaluate_with_gradient)(
-        *arrays, source._rule
-    )
+    source.unknowns.theta[:] = problem.theta
+    code, objective, clipped, evaluations = entrance.interpreted(evaluate_with_gradient)(*source.arguments)
     assert (code, clipped) == (evaluation.FINE, compiled.clipped)
     assert abs(evaluations - compiled.inversion_evaluations) <= source.state.evaluations.size
     assert objective == pytest.approx(value, rel=1e-10)
-    assert np.abs(parts.gradient(source.state) - gradient).max() < 1e-9 * np.abs(gradient).max()
+    assert np.abs(source.unknowns.gradient - gradient).max() < 1e-9 * np.abs(gradient).max()
 
 
 def test_a_change_in_what_a_file_imports_is_a_change_of_its_cache(tmp_path, monkeypatch):

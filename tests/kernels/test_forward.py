@@ -63,6 +63,7 @@ def test_probabilities_of_zero_have_no_derivative():
     objective = problem.objective()
     objective(problem.theta)
     objective.state.probabilities[:] = 0.0
+    objective.state.shares[:] = 0.0
     directions = objective_directions(problem)
     number = problem.problem.setting.number
     room = np.empty((directions.kind.size, number)), np.empty((directions.kind.size, number))

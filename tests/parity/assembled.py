@@ -14,14 +14,13 @@ from blpsim.arrays import (
     Bench,
     Consumers,
     Directions,
-    Given,
     InversionRule,
     Moments,
     Panel,
     Slopes,
     State,
-    Tastes,
 )
+from blpsim.estimate.unknowns import make_unknowns
 from blpsim.kernels.forward import jacobians
 from blpsim.kernels.inversion import ANDERSON, OUTSIDE_CORRECTED
 from blpsim.kernels.objective import evaluate_with_gradient
@@ -121,16 +120,6 @@ class Assembled:
         """The mean utilities of plain logit."""
         return self.panel.log_shares - np.repeat(self.panel.log_outside, np.diff(self.offsets.products))
 
-    def tastes(self) -> Tastes:
-        """Return sigma, pi and the coefficients on prices, zero where they are concentrated out."""
-        k2, demographics = self.panel.x2.shape[1], self.consumers.demographics.shape[0]
-        sigma, pi = self.layout.sigma(self.theta), self.layout.pi(self.theta)
-        return Tastes(
-            packed(sigma.reshape(k2, k2)),
-            packed(pi.reshape(k2, demographics) if pi.size else np.zeros((k2, demographics))),
-            packed(np.nan_to_num(self.beta[self.priced])),
-        )
-
     def moments(self, weighting: Array) -> Moments:
         """Return the linear side of the objective at a weighting matrix."""
         parts = [self.absorbed(side, self.x[side]) for side in (0, 1)]
@@ -216,14 +205,12 @@ def step_at(data: Assembled, weighting: Array, delta: Array) -> Step:
     """Return the objective, its gradient and the residuals at the case's parameters."""
     state, bench, moments = data.state(), data.bench(), data.moments(weighting)
     state.delta[:] = delta
-    given = Given(*(packed(values) for values in (data.beta[data.given[0]], data.gamma[data.given[1]]) * 2))
-    ended, objective, _, _ = evaluate_with_gradient(
-        data.panel, data.tastes(), given, moments, state, bench, RULE
-    )
+    unknowns = make_unknowns(data.layout, data.priced, supply=data.supply)
+    ended, objective, _, _ = evaluate_with_gradient(data.panel, unknowns, moments, state, bench, RULE)
     xi = data.absorbed(0, state.xi.copy())
     omega = data.absorbed(1, state.omega.copy())
     assert ended == 0
-    derivatives = given.d_beta, given.d_gamma
+    derivatives = unknowns.given.d_beta, unknowns.given.d_gamma
     beta, gamma = data.beta.copy(), data.gamma.copy()
     beta[data.free[0]], gamma[data.free[1]] = np.split(state.linear, [data.free[0].size])
     return Step(
