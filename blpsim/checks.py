@@ -6,7 +6,7 @@ import types
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import fields
 from functools import cache
-from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+from typing import Any, Literal, NamedTuple, Union, get_args, get_origin, get_type_hints
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,8 +35,8 @@ _SAID: Mapping[object, tuple[str, str]] = {
 def check_fields(record: object) -> None:
     """Refuse a record with a value that is not of its field's type, with a ConfigurationError."""
     owner: type = type(record)
-    for name, form in _forms(owner).items():
-        check(f"{owner.__name__}.{name}", getattr(record, name), form)
+    for name, kinds in _field_kinds(owner).items():
+        _check(f"{owner.__name__}.{name}", getattr(record, name), kinds, ConfigurationError)
 
 
 def check(field: str, value: object, form: object, error: type[BlpsimError] = ConfigurationError) -> None:
@@ -45,13 +45,17 @@ def check(field: str, value: object, form: object, error: type[BlpsimError] = Co
     form  the type, as an annotation writes it: ``float | None``, ``Mapping[str, Callable[..., float]]``;
           numbers are never NaN, and True is none
     """
-    forms = _alternatives(form)
-    fitting = next((each for each in forms if _is_one(value, each)), None)
+    _check(field, value, _kinds(form), error)
+
+
+def _check(field: str, value: object, kinds: tuple[_Kind, ...], error: type[BlpsimError]) -> None:
+    fitting = next((kind for kind in kinds if _is_one(value, kind)), None)
     if fitting is None:
-        said = [_said(each) for each in forms]
+        said = [_said(kind) for kind in kinds]
         raise error(field, value, " or ".join(expected for expected, _ in said), said[0][1])
-    for part_field, part, part_form in _parts(field, value, fitting):
-        check(part_field, part, part_form, error)
+    if fitting.origin in (Mapping, tuple):
+        for part_field, part, part_kinds in _parts(field, value, fitting):
+            _check(part_field, part, part_kinds, error)
 
 
 def check_count(field: str, value: object, why: str, least: int = 1) -> None:
@@ -62,7 +66,7 @@ def check_count(field: str, value: object, why: str, least: int = 1) -> None:
 
 def fits(value: object, form: object) -> bool:
     """Return whether a value is of a type, as an annotation writes it, whatever its parts are."""
-    return any(_is_one(value, each) for each in _alternatives(form))
+    return any(_is_one(value, kind) for kind in _kinds(form))
 
 
 def numbers(field: str, value: object, error: type[BlpsimError] = ConfigurationError) -> NDArray[np.float64]:
@@ -76,54 +80,72 @@ def numbers(field: str, value: object, error: type[BlpsimError] = ConfigurationE
     raise error(field, value, "numbers", "it is computed with")
 
 
+class _Kind(NamedTuple):
+    """One alternative of an annotation, read once, because typing's own functions take microseconds."""
+
+    origin: Any
+    """A class, or what typing calls the origin."""
+    inner: tuple[Any, ...]
+    """The kinds of its parts and Ellipsis, for a mapping or a tuple; the values of a Literal."""
+
+
 @cache
-def _forms(owner: type) -> dict[str, object]:
+def _field_kinds(owner: type) -> dict[str, tuple[_Kind, ...]]:
     hints = get_type_hints(owner)
-    return {field.name: hints[field.name] for field in fields(owner) if field.init}
+    return {field.name: _kinds(hints[field.name]) for field in fields(owner) if field.init}
 
 
 @cache
-def _alternatives(form: object) -> tuple[object, ...]:
-    return get_args(form) if get_origin(form) in (Union, types.UnionType) else (form,)
+def _kinds(form: object) -> tuple[_Kind, ...]:
+    alternatives = get_args(form) if get_origin(form) in (Union, types.UnionType) else (form,)
+    return tuple(_kind(each) for each in alternatives)
 
 
-def _is_one(value: object, form: object) -> bool:
-    kind: Any = type(None) if form is None else get_origin(form) or form
+def _kind(form: object) -> _Kind:
+    origin = type(None) if form is None else get_origin(form) or form
+    inner = get_args(form)
+    if origin in (Mapping, tuple):
+        inner = tuple(part if part is Ellipsis else _kinds(part) for part in inner)
+    return _Kind(origin, inner)
+
+
+def _is_one(value: object, kind: _Kind) -> bool:
+    origin = kind.origin
     # NumPy's ArrayLike is a named alias from Python 3.12 on; what an array holds is for `numbers` to refuse.
-    if kind in (Any, object) or hasattr(kind, "__value__"):
-        return True
-    if kind is Literal:
-        return isinstance(value, str) and value in get_args(form)
-    if kind in _CLASSES:
-        is_one = isinstance(value, _CLASSES[kind])
-        return is_one and (kind is bool or (not isinstance(value, bool) and bool(value == value)))
-    if kind is Iterable:
+    if value is None or origin in (Any, object) or hasattr(origin, "__value__"):
+        return value is not None or origin in (Any, object, type(None))
+    if origin is Literal:
+        return isinstance(value, str) and value in kind.inner
+    if origin in _CLASSES:
+        is_one = isinstance(value, _CLASSES[origin])
+        return is_one and (origin is bool or (not isinstance(value, bool) and bool(value == value)))
+    if origin is Iterable:
         return bool(np.iterable(value)) and not isinstance(value, str | bytes)
-    if kind is tuple:
-        return isinstance(value, tuple | list) and _has_length(value, get_args(form))
+    if origin is tuple:
+        return isinstance(value, tuple | list) and _has_length(value, kind.inner)
     # A class has the methods of its instances, but is none.
-    return isinstance(value, kind) and (kind is Callable or not isinstance(value, type))
+    return isinstance(value, origin) and (origin is Callable or not isinstance(value, type))
 
 
-def _has_length(value: tuple[object, ...] | list[object], forms: tuple[object, ...]) -> bool:
-    return Ellipsis in forms or len(value) == len(forms)
+def _has_length(value: tuple[object, ...] | list[object], inner: tuple[object, ...]) -> bool:
+    return Ellipsis in inner or len(value) == len(inner)
 
 
-def _parts(field: str, value: object, form: object) -> Iterator[tuple[str, object, object]]:
-    kind, inner = get_origin(form), get_args(form)
-    if kind is Mapping and isinstance(value, Mapping):
+def _parts(field: str, value: object, kind: _Kind) -> Iterator[tuple[str, object, tuple[_Kind, ...]]]:
+    inner = kind.inner
+    if isinstance(value, Mapping) and inner:
         yield from ((field, key, inner[0]) for key in value)
         yield from ((f"{field}[{key!r}]", part, inner[1]) for key, part in value.items())
-    elif kind is tuple and isinstance(value, tuple | list):
+    elif isinstance(value, tuple | list):
         each = inner[:1] * len(value) if Ellipsis in inner else inner
         yield from ((f"{field}[{k}]", part, each[k]) for k, part in enumerate(value))
 
 
-def _said(form: object) -> tuple[str, str]:
-    kind: Any = get_origin(form) or form
-    if kind is Literal:
-        return " or ".join(map(repr, get_args(form))), "there is no other"
-    if kind is tuple and Ellipsis not in get_args(form):
-        return f"{len(get_args(form))} parts", "its parts are read in order"
-    article = "an" if str(kind.__name__)[0] in "AEIO" else "a"
-    return _SAID.get(kind, (f"{article} {kind.__name__}", "its parts are used by name"))
+def _said(kind: _Kind) -> tuple[str, str]:
+    origin = kind.origin
+    if origin is Literal:
+        return " or ".join(map(repr, kind.inner)), "there is no other"
+    if origin is tuple and Ellipsis not in kind.inner:
+        return f"{len(kind.inner)} parts", "its parts are read in order"
+    article = "an" if str(origin.__name__)[0] in "AEIO" else "a"
+    return _SAID.get(origin, (f"{article} {origin.__name__}", "its parts are used by name"))
