@@ -49,13 +49,21 @@ def check(field: str, value: object, form: object, error: type[BlpsimError] = Co
 
 
 def _check(field: str, value: object, kinds: tuple[_Kind, ...], error: type[BlpsimError]) -> None:
+    if _holds(value, kinds):
+        return
     fitting = next((kind for kind in kinds if _is_one(value, kind)), None)
     if fitting is None:
         said = [_said(kind) for kind in kinds]
         raise error(field, value, " or ".join(expected for expected, _ in said), said[0][1])
-    if fitting.origin in (Mapping, tuple):
-        for part_field, part, part_kinds in _parts(field, value, fitting):
-            _check(part_field, part, part_kinds, error)
+    for label, part, part_kinds in _parts(value, fitting):
+        _check(field if label is None else f"{field}[{label!r}]", part, part_kinds, error)
+
+
+def _holds(value: object, kinds: tuple[_Kind, ...]) -> bool:
+    for kind in kinds:
+        if _is_one(value, kind):
+            return all(_holds(part, part_kinds) for _, part, part_kinds in _parts(value, kind))
+    return False
 
 
 def check_count(field: str, value: object, why: str, least: int = 1) -> None:
@@ -131,14 +139,15 @@ def _has_length(value: tuple[object, ...] | list[object], inner: tuple[object, .
     return Ellipsis in inner or len(value) == len(inner)
 
 
-def _parts(field: str, value: object, kind: _Kind) -> Iterator[tuple[str, object, tuple[_Kind, ...]]]:
+def _parts(value: object, kind: _Kind) -> Iterator[tuple[object, object, tuple[_Kind, ...]]]:
+    """Return the parts of a value, with what tells them apart; a mapping's keys tell themselves apart."""
     inner = kind.inner
-    if isinstance(value, Mapping) and inner:
-        yield from ((field, key, inner[0]) for key in value)
-        yield from ((f"{field}[{key!r}]", part, inner[1]) for key, part in value.items())
-    elif isinstance(value, tuple | list):
+    if kind.origin is Mapping and isinstance(value, Mapping):
+        yield from ((None, key, inner[0]) for key in value if inner)
+        yield from ((key, part, inner[1]) for key, part in value.items() if inner)
+    elif kind.origin is tuple and isinstance(value, tuple | list):
         each = inner[:1] * len(value) if Ellipsis in inner else inner
-        yield from ((f"{field}[{k}]", part, each[k]) for k, part in enumerate(value))
+        yield from ((k, part, each[k]) for k, part in enumerate(value))
 
 
 def _said(kind: _Kind) -> tuple[str, str]:
