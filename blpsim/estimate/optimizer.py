@@ -26,6 +26,8 @@ _TOLERANCES: Mapping[str, Mapping[str, float | None]] = {
 }
 _BOUNDED = {"l-bfgs-b", "tnc", "slsqp", "trust-constr", "nelder-mead", "powell"}
 _WITHOUT_GRADIENT = {"nelder-mead", "powell"}
+_ROUNDING = 1e-12
+_PATIENCE = 6
 
 Function = Callable[[Vector], tuple[float, Vector]]
 
@@ -43,8 +45,50 @@ class Optimum(NamedTuple):
     """The optimizer's own flag, which is no evidence of a minimum either way."""
     reached_limit: bool
     """Whether it used up its iterations."""
-    iterations: int
     message: str
+
+
+class _FlatError(Exception):
+    """A search has come to where values differ by rounding alone."""
+
+
+class _Watched:
+    """A function of which a search is ended that gets no farther, as rounding alone moves its values.
+
+    Line searches would go on for dozens of evaluations there, until they fail.
+    """
+
+    def __init__(self, function: Function, lower: Vector, upper: Vector) -> None:
+        self.function, self.bounds = function, (lower, upper)
+        self.theta, self.value, self.gradient = lower, np.inf, lower
+        self._flat = 0
+
+    def __call__(self, theta: Vector) -> tuple[float, Vector]:
+        value, gradient = self.function(theta)
+        rounding = _ROUNDING * abs(self.value) if self.value < np.inf else 0.0
+        if value < self.value - rounding or (
+            value <= self.value + rounding and self._is_flatter(theta, gradient)
+        ):
+            self.theta, self.value, self.gradient, self._flat = theta.copy(), value, gradient, 0
+        elif value <= self.value + rounding:
+            self._flat += 1
+            if self._flat == _PATIENCE:
+                raise _FlatError
+        else:
+            self._flat = 0
+        return value, gradient
+
+    def _is_flatter(self, theta: Vector, gradient: Vector) -> bool:
+        norm = np.abs(projected(theta, gradient, *self.bounds)).max()
+        return bool(norm < np.abs(projected(self.theta, self.gradient, *self.bounds)).max() / 2)
+
+
+def projected(theta: Vector, gradient: Vector, lower: Vector, upper: Vector) -> Vector:
+    """Return the gradient, (P,), with zeros where it points out of the bounds, (P,) each."""
+    inside = gradient.copy()
+    inside[(theta <= lower) & (gradient > 0)] = 0.0
+    inside[(theta >= upper) & (gradient < 0)] = 0.0
+    return inside
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,31 +139,42 @@ class Optimizer:
         lower     (P,), and upper (P,): infinite where there is no bound; ignored by methods without bounds
         """
         if self.stays or start.size == 0:
-            return Optimum(start, np.nan, np.full(start.size, np.nan), True, False, 0, "")
-        uses_gradient, bounded = self.uses_gradient, self.has_bounds
+            return Optimum(start, np.nan, np.full(start.size, np.nan), True, False, "")
+        if not self.has_bounds:
+            lower, upper = np.full(start.size, -np.inf), np.full(start.size, np.inf)
+        start = np.clip(start, lower, upper)
+        if not self.uses_gradient:
+            return self._search(lambda theta: function(theta)[0], start, (lower, upper))
+        watched = _Watched(function, lower, upper)
+        try:
+            return self._search(watched, start, (lower, upper))
+        except _FlatError:
+            message = "values differ by rounding alone"
+            return Optimum(watched.theta, watched.value, watched.gradient, False, False, message)
+
+    def _search(
+        self, function: Callable[[Vector], Any], start: Vector, bounds: tuple[Vector, Vector]
+    ) -> Optimum:
         library: Any = optimize
         outcome = library.minimize(
-            function if uses_gradient else lambda theta: function(theta)[0],
-            np.clip(start, lower, upper) if bounded else start,
-            jac=uses_gradient or None,
+            function,
+            start,
+            jac=self.uses_gradient or None,
             method=self.method,
-            bounds=library.Bounds(lower, upper) if bounded else None,
+            bounds=library.Bounds(*bounds) if self.has_bounds else None,
             options=self._options(),
         )
-        iterations = int(getattr(outcome, "nit", 0))
         theta = np.array(outcome.x, np.float64)
-        work = int(outcome.nfev) if self.method == "tnc" else iterations
-        limit = work >= self.max_iterations
+        work = int(outcome.nfev if self.method == "tnc" else getattr(outcome, "nit", 0))
         gradient = np.full(theta.size, np.nan)
-        if uses_gradient:
+        if self.uses_gradient:
             gradient = np.array(outcome.grad if self.method == "trust-constr" else outcome.jac, np.float64)
         return Optimum(
             theta,
             float(outcome.fun),
             gradient,
             bool(outcome.success),
-            limit,
-            iterations,
+            work >= self.max_iterations,
             str(outcome.message),
         )
 

@@ -12,7 +12,7 @@ from blpsim.errors import ConfigurationError
 from blpsim.estimate.gmm import GMM
 from blpsim.estimate.inference import inverted, moment_covariance, two_stage_weighting
 from blpsim.estimate.objective import Objective
-from blpsim.estimate.optimizer import Optimum
+from blpsim.estimate.optimizer import Optimum, projected
 from blpsim.estimate.result import Counts, Minimum, Result, failed_result, make_result
 from blpsim.estimate.setting import Setting
 from blpsim.model.layout import Layout
@@ -92,13 +92,13 @@ def _minimize(objective: Objective, start: Vector, bounds: tuple[Vector, Vector]
     if gmm.hessian and not gmm.optimizer.stays:
         hessian = _hessian(objective, theta)
     _, gradient = objective(theta)
-    projected = _projected(theta, gradient, *bounds)
+    norms = projected(theta, gradient, *bounds)
     free = (theta > bounds[0]) & (theta < bounds[1])
     smallest = np.nan
     if free.any() and np.isfinite(hessian).all():
         smallest = float(np.linalg.eigvalsh(hessian[np.ix_(free, free)])[0])
-    status = _status(objective, optimum, projected, smallest, hessian)
-    return Minimum(theta, gradient, projected, hessian, smallest, status)
+    status = _status(objective, optimum, norms, smallest, hessian)
+    return Minimum(theta, gradient, norms, hessian, smallest, status)
 
 
 def _restarted(objective: Objective, start: Vector, bounds: tuple[Vector, Vector]) -> Optimum:
@@ -106,13 +106,13 @@ def _restarted(objective: Objective, start: Vector, bounds: tuple[Vector, Vector
     optimizer = objective.gmm.optimizer
     optimum = optimizer.minimize(objective, start, *bounds)
     for _ in range(_RESTARTS if optimizer.uses_gradient else 0):
-        norm = np.abs(_projected(optimum.theta, optimum.gradient, *bounds)).max(initial=0.0)
+        norm = np.abs(projected(optimum.theta, optimum.gradient, *bounds)).max(initial=0.0)
         if optimum.reached_limit or norm <= _near(objective):
             break
         again = optimizer.minimize(objective, optimum.theta, *bounds)
         if not again.value < optimum.value:
             break
-        optimum = again._replace(iterations=optimum.iterations + again.iterations)
+        optimum = again
     return optimum
 
 
@@ -136,24 +136,17 @@ def _hessian(objective: Objective, theta: Vector) -> Matrix:
     return symmetric
 
 
-def _projected(theta: Vector, gradient: Vector, lower: Vector, upper: Vector) -> Vector:
-    projected = gradient.copy()
-    projected[(theta <= lower) & (gradient > 0)] = 0.0
-    projected[(theta >= upper) & (gradient < 0)] = 0.0
-    return projected
-
-
 def _status(
-    objective: Objective, optimum: Optimum, projected: Vector, smallest: float, hessian: Matrix
+    objective: Objective, optimum: Optimum, norms: Vector, smallest: float, hessian: Matrix
 ) -> Status:
     optimizer = objective.gmm.optimizer
     if objective.status is not Status.EVALUATED:
         return objective.status
     if not objective.state.residuals.max() < objective.gmm.iteration.tolerance:
         return Status.INVERSION_FAILED
-    if optimizer.stays or projected.size == 0:
+    if optimizer.stays or norms.size == 0:
         return Status.EVALUATED
-    norm = float(np.abs(projected).max())
+    norm = float(np.abs(norms).max())
     if norm > optimizer.gtol:
         stopped = Status.PRECISION_LIMITED if norm <= _near(objective) else Status.NOT_STATIONARY
         return Status.ITERATION_LIMIT if optimum.reached_limit else stopped
