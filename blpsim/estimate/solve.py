@@ -21,6 +21,7 @@ from blpsim.status import Status
 _NEAR, _CUSTOMARY = 10.0, 1e-5
 _RESTARTS = 2
 _DIFFERENCE = 6e-6
+_ZERO, _BESIDE, _ROUNDING = 1e-8, 1e-2, 1e-12
 _WITHOUT_NUMBERS = (Status.NON_FINITE, Status.SINGULAR)
 
 
@@ -85,7 +86,7 @@ def first_step(setting: Setting, layout: Layout, gmm: GMM) -> Objective:
 
 def _minimize(objective: Objective, start: Vector, bounds: tuple[Vector, Vector]) -> Minimum:
     gmm = objective.gmm
-    optimum = _restarted(objective, start, bounds)
+    optimum = _minimized(objective, start, bounds)
     theta = optimum.theta
     size = theta.size
     hessian = np.full((size, size), np.nan)
@@ -99,6 +100,34 @@ def _minimize(objective: Objective, start: Vector, bounds: tuple[Vector, Vector]
         smallest = float(np.linalg.eigvalsh(hessian[np.ix_(free, free)])[0])
     status = _status(objective, optimum, norms, smallest, hessian)
     return Minimum(theta, gradient, norms, hessian, smallest, status)
+
+
+def _minimized(objective: Objective, start: Vector, bounds: tuple[Vector, Vector]) -> Optimum:
+    """Return where the optimizer stops, started again beside a sigma of zero that is not the best."""
+    optimum = _restarted(objective, start, bounds)
+    for _ in range(_RESTARTS if objective.gmm.optimizer.uses_gradient else 0):
+        lower = _beside_zero(objective, optimum)
+        if lower is None:
+            break
+        optimum = _restarted(objective, lower, bounds)
+    return optimum
+
+
+def _beside_zero(objective: Objective, optimum: Optimum) -> Vector | None:
+    """Return where the objective is lower than at a sigma of zero, (P,), or None.
+
+    With nodes that are symmetric the objective is even in a sigma, so zero is stationary, be it a minimum
+    or a saddle, and an optimizer that has come to it stays.
+    """
+    layout, theta = objective.layout, optimum.theta
+    diagonal = np.flatnonzero(layout.sigma_rows == layout.sigma_cols)
+    zero = (np.abs(theta[diagonal]) <= _ZERO) & (np.abs(optimum.gradient[diagonal]) <= _near(objective))
+    for k in diagonal[zero]:
+        beside = theta.copy()
+        beside[k] = _BESIDE * (abs(layout.theta0[k]) or 1.0)
+        if objective(beside)[0] < optimum.value - _ROUNDING * abs(optimum.value):
+            return beside
+    return None
 
 
 def _restarted(objective: Objective, start: Vector, bounds: tuple[Vector, Vector]) -> Optimum:

@@ -36,6 +36,9 @@ class Theirs(NamedTuple):
     """Largest element of the projected gradient."""
 
 
+_BESIDE = 1e-2
+"""From where PyBLP begins again when it has come to a sigma of zero."""
+
 ZERO = 1e-12
 """Below this a sigma is zero for PyBLP: rounding is all that blpsim would make of its optimal instrument."""
 
@@ -54,30 +57,58 @@ def solved_by_both(
     return solution.best, _solved_by_peer(estimator, dataset, streams, best_start(solution))
 
 
-def solved_by_peer_after_first_step(estimator: bs.Estimator, dataset: Dataset, streams: bs.Streams) -> Theirs:
-    """Return PyBLP's result when it starts where blpsim's first step ended on its way to the best result.
+def solved_by_released_peer(estimator: bs.Estimator, dataset: Dataset, streams: bs.Streams) -> Theirs:
+    """Return PyBLP's result, for which each step that ends at a sigma of zero is begun again beside it.
 
-    Only for a dataset on which blpsim has results. Both packages then search the same basin: the sigmas that
-    blpsim's first step leaves at zero stay there.
+    Only for a dataset on which blpsim has results. The objective is even in a sigma, so that its derivative
+    at zero is zero, and PyBLP stays there though the objective may be lower elsewhere. Of both ends of a
+    step that with the lower objective counts, as in blpsim.
     """
     solution = estimator.solution(dataset, streams)
-    one_step = dataclasses.replace(estimator, gmm=dataclasses.replace(estimator.gmm, method="1s"))
-    steps = one_step.solution(dataset, streams).results
-    ended = steps[solution.results.index(solution.best)]
-    theta = ended.values[solution.layout.theta_positions]
-    return _solved_by_peer(estimator, dataset, streams, theta)
+    case = solved_case(estimator, solution, best_start(solution))
+    problem = _peer_problem(estimator, dataset, streams, case)
+    step = dataclasses.replace(case, options=dict(case.options) | {"method": "1s"})
+    found = _released(step, problem)
+    if estimator.gmm.method == "2s":
+        options = dict(step.options) | {"W": found.updated_W, "delta": found.delta}
+        found = _released(
+            dataclasses.replace(step, options=options, parameters=_beside(found, step)), problem
+        )
+    return _theirs(found, solution.layout)
+
+
+def _released(case: Case, problem: pyblp.Problem) -> pyblp.ProblemResults:
+    found = peer_solve(case, problem)
+    if not ((found.sigma == 0) & (np.array(case.parameters["sigma"]) != 0)).any():
+        return found
+    again = peer_solve(dataclasses.replace(case, parameters=_beside(found, case)), problem)
+    return min(found, again, key=lambda end: float(end.objective))
+
+
+def _beside(found: pyblp.ProblemResults, case: Case) -> dict[str, Block]:
+    """Return the parameters where PyBLP ended, beside zero what came to it, without the concentrated ones."""
+    ended = {name: np.array(getattr(found, name)) for name in case.parameters}
+    came = (ended["sigma"] == 0) & (np.array(case.parameters["sigma"]) != 0)
+    ended["sigma"] = np.where(came, _BESIDE, ended["sigma"])
+    for name in ended.keys() & {"beta", "gamma"}:
+        ended[name] = np.where(np.isnan(case.parameters[name]), np.nan, ended[name].ravel())
+    return ended
 
 
 def _solved_by_peer(estimator: bs.Estimator, dataset: Dataset, streams: bs.Streams, start: Block) -> Theirs:
     solution = estimator.solution(dataset, streams)
     case = solved_case(estimator, solution, start)
-    if isinstance(estimator.instruments, bs.instruments.Optimal):
-        begun = estimator.instruments.first
-        first = begun.solution(dataset, streams)
-        problem = peer_optimal_problem(solved_case(begun, first, best_theta(first)))
-    else:
-        problem = peer_problem(case)
-    return _theirs(peer_solve(case, problem), solution.layout)
+    return _theirs(peer_solve(case, _peer_problem(estimator, dataset, streams, case)), solution.layout)
+
+
+def _peer_problem(
+    estimator: bs.Estimator, dataset: Dataset, streams: bs.Streams, case: Case
+) -> pyblp.Problem:
+    if not isinstance(estimator.instruments, bs.instruments.Optimal):
+        return peer_problem(case)
+    begun = estimator.instruments.first
+    first = begun.solution(dataset, streams)
+    return peer_optimal_problem(solved_case(begun, first, best_theta(first)))
 
 
 def _theirs(found: pyblp.ProblemResults, bound: Layout) -> Theirs:
