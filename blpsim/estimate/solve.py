@@ -123,8 +123,8 @@ def _beside_zero(objective: Objective, optimum: Optimum) -> Vector | None:
     diagonal = np.flatnonzero(layout.sigma_rows == layout.sigma_cols)
     zero = (np.abs(theta[diagonal]) <= _ZERO) & (np.abs(optimum.gradient[diagonal]) <= _near(objective))
     for k in diagonal[zero]:
-        beside = theta.copy()
-        beside[k] = _BESIDE * (abs(layout.theta0[k]) or 1.0)
+        beside, began = theta.copy(), abs(layout.theta0[k])
+        beside[k] = _BESIDE * (began if began > _ZERO else 1.0)
         if objective(beside)[0] < optimum.value - _ROUNDING * abs(optimum.value):
             return beside
     return None

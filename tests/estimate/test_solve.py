@@ -45,6 +45,23 @@ def test_a_bound_that_is_nan_is_refused():
         bs.GMM(bounds={"sigma[x,x]": (np.nan, 1.0)})
 
 
+@pytest.mark.parametrize("start", [0.5, 0.05, 1e-9])
+def test_a_search_leaves_a_sigma_of_zero_that_is_a_saddle(start):
+    """From the first start the first step leads to zero, from the last one there is no slope to follow."""
+    result = solved(DEMAND, start, method="1s", optimizer=bs.Optimizer(gtol=1e-6))
+    at_zero = solved(DEMAND, 1e-9, method="1s", optimizer=bs.Optimizer("return"))
+    assert result.status is bs.Status.CONVERGED
+    assert result.values[result.names.index("sigma[y,y]")] == pytest.approx(0.26417, abs=1e-4)
+    assert result.objective < at_zero.objective - 0.01
+
+
+def test_a_sigma_of_zero_that_is_a_minimum_is_kept():
+    case = posed(0)
+    result = case.problem.solve(case.parameters, bs.GMM(method="1s", optimizer=bs.Optimizer(gtol=1e-6)))
+    assert result.values[result.names.index("sigma[1,1]")] == 0
+    assert result.status is bs.Status.CONVERGED
+
+
 def test_a_start_is_recorded_where_the_optimizer_starts():
     scenario = bs.Scenario(
         model=bs.Model(linear="1 + x + prices", nonlinear="0 + x", supply="1 + x + w"),
