@@ -6,9 +6,9 @@ the start is the one of the design's three that led blpsim to its lowest objecti
 computed by each package, at the same first estimate, which is where both then start.
 
 The objective is even in a sigma, so zero is stationary even where it is no minimum. blpsim looks beside it
-and goes on; PyBLP stays at such a saddle. Where the two then differ, each step of PyBLP's that ends at zero
-is begun again beside it, and where that lowers PyBLP's objective, this is the estimate that is compared;
-these are counted ("saddle").
+and goes on; PyBLP stays at such a saddle. Where the packages end apart, PyBLP solves again, each step from
+beside where blpsim's ended; if blpsim's first step had ended no higher than PyBLP's from the common start,
+this is the estimate that is compared, and it is counted ("beside").
 
 Standard errors are shown, apart where a sigma is estimated to be zero: its derivative is zero there, and so
 is, up to rounding, the matrix whose inverse standard errors are.
@@ -30,7 +30,7 @@ import blpsim as bs
 from blpsim.estimate.result import Result
 from experiments.conlon_gortmaker_2020.design import design
 
-from .solved import TOLERANCE, Theirs, solved_by_both, solved_by_released_peer
+from .solved import TOLERANCE, Beside, Theirs, solved_beside, solved_by_both
 
 GTOL = 1e-8
 """Where both optimizers stop, if rounding lets them."""
@@ -41,7 +41,7 @@ STATIONARY = 1e-5
 ZERO = 1e-6
 """Below this a sigma counts as zero: the objective changes with its square, so by less than rounding."""
 
-HEADER = ("n", "estimates", "errors", "sigma 0", "errors", "above", "saddle", "unusable")
+HEADER = ("n", "estimates", "errors", "sigma 0", "errors", "above", "beside", "unusable")
 
 
 class Found(NamedTuple):
@@ -56,8 +56,8 @@ class Found(NamedTuple):
     usable: bool
     """Whether both packages are at a minimum."""
     note: str
-    released: bool = False
-    """Whether they agree after PyBLP, which was at a saddle where a sigma is zero, began again beside it."""
+    beside: bool = False
+    """Whether they agree only when PyBLP starts beside where blpsim ended, which was no worse a place."""
 
 
 def main() -> int:
@@ -73,7 +73,7 @@ def main() -> int:
         for replication in range(number):
             for name, found in compared(scenario, replication, chosen.gtol):
                 rows[scenario, name].append(found)
-                if found.estimates > TOLERANCE or found.released or not found.usable:
+                if found.estimates > TOLERANCE or found.beside or not found.usable:
                     print(f"{scenario} {replication} {name}: {found.note}", flush=True)
     print_table(rows)
     above = sum(found.estimates > TOLERANCE for group in rows.values() for found in group)
@@ -94,16 +94,18 @@ def compared(scenario: str, replication: int, gtol: float) -> Iterator[tuple[str
             continue
         found = _found(*pair)
         if found.estimates > TOLERANCE:
-            found = _released(found, pair, solved_by_released_peer(tight, dataset, streams))
+            found = _beside(found, pair[0], solved_beside(tight, dataset, streams))
         yield name, found
 
 
-def _released(found: Found, pair: tuple[Result, Theirs], theirs: Theirs) -> Found:
-    """Return how far apart the packages are after PyBLP has left a sigma of zero, if it is better off."""
-    again = _found(pair[0], theirs)
-    note = f"{found.note}; {again.note} when PyBLP begins again beside a sigma of zero"
-    if theirs.objective < pair[1].objective and again.estimates <= TOLERANCE:
-        return again._replace(note=note, released=True)
+def _beside(found: Found, ours: Result, beside: Beside) -> Found:
+    """Return how far apart the packages are when PyBLP searches where blpsim did, if no worse a place."""
+    again = _found(ours, beside.theirs)
+    no_worse = beside.own_first <= beside.peer_first * (1 + TOLERANCE)
+    firsts = f"first steps {beside.own_first:.12g} and {beside.peer_first:.12g}"
+    note = f"{found.note}; {firsts}; {again.estimates:.1e} when PyBLP starts beside where blpsim ended"
+    if no_worse and again.estimates <= TOLERANCE:
+        return again._replace(note=note, beside=True)
     return found._replace(note=note)
 
 
@@ -146,7 +148,7 @@ def print_table(rows: dict[tuple[str, str], list[Found]]) -> None:
             f"{len(zeros)}",
             _worst(zeros),
             f"{sum(f.estimates > TOLERANCE for f in group)}",
-            f"{sum(f.released for f in group)}",
+            f"{sum(f.beside for f in group)}",
             f"{sum(not f.usable for f in group)}",
         )
         print(f"{scenario:8} {estimator:18}" + "".join(f"  {cell:>9}" for cell in cells))

@@ -36,9 +36,6 @@ class Theirs(NamedTuple):
     """Largest element of the projected gradient."""
 
 
-_BESIDE = 1e-2
-"""From where PyBLP begins again when it has come to a sigma of zero."""
-
 ZERO = 1e-12
 """Below this a sigma is zero for PyBLP: rounding is all that blpsim would make of its optimal instrument."""
 
@@ -57,42 +54,44 @@ def solved_by_both(
     return solution.best, _solved_by_peer(estimator, dataset, streams, best_start(solution))
 
 
-def solved_by_released_peer(estimator: bs.Estimator, dataset: Dataset, streams: bs.Streams) -> Theirs:
-    """Return PyBLP's result, for which each step that ends at a sigma of zero is begun again beside it.
+class Beside(NamedTuple):
+    """What PyBLP finds when each of its steps starts beside where blpsim's ended."""
 
-    Only for a dataset on which blpsim has results. The objective is even in a sigma, so that its derivative
-    at zero is zero, and PyBLP stays there though the objective may be lower elsewhere. Of both ends of a
-    step that with the lower objective counts, as in blpsim.
+    theirs: Theirs
+    own_first: float
+    """The objective where blpsim's first step ended, from the start that led to its result."""
+    peer_first: float
+    """The objective where PyBLP's first step ends from that start."""
+
+
+def solved_beside(estimator: bs.Estimator, dataset: Dataset, streams: bs.Streams) -> Beside:
+    """Return PyBLP's result when each step starts a twentieth from where blpsim's ended.
+
+    Only for a dataset on which blpsim has results. Both packages then search the same basin, whichever way
+    their first evaluations would send them.
     """
     solution = estimator.solution(dataset, streams)
+    one_step = dataclasses.replace(estimator, gmm=dataclasses.replace(estimator.gmm, method="1s"))
+    ended = one_step.solution(dataset, streams).results[solution.results.index(solution.best)]
     case = solved_case(estimator, solution, best_start(solution))
     problem = _peer_problem(estimator, dataset, streams, case)
-    step = dataclasses.replace(case, options=dict(case.options) | {"method": "1s"})
-    found = _released(step, problem)
+    step = dataclasses.replace(case, options={"method": "1s"})
+    begun = peer_solve(step, problem)
+    found = peer_solve(_moved(step, estimator, solution, ended), problem)
     if estimator.gmm.method == "2s":
-        options = dict(step.options) | {"W": found.updated_W, "delta": found.delta}
-        found = _released(
-            dataclasses.replace(step, options=options, parameters=_beside(found, step)), problem
+        second = dataclasses.replace(
+            step, options={"method": "1s", "W": found.updated_W, "delta": found.delta}
         )
-    return _theirs(found, solution.layout)
+        found = peer_solve(_moved(second, estimator, solution, solution.best), problem)
+    return Beside(_theirs(found, solution.layout), ended.objective, float(begun.objective))
 
 
-def _released(case: Case, problem: pyblp.Problem) -> pyblp.ProblemResults:
-    found = peer_solve(case, problem)
-    if not ((found.sigma == 0) & (np.array(case.parameters["sigma"]) != 0)).any():
-        return found
-    again = peer_solve(dataclasses.replace(case, parameters=_beside(found, case)), problem)
-    return min(found, again, key=lambda end: float(end.objective))
-
-
-def _beside(found: pyblp.ProblemResults, case: Case) -> dict[str, Block]:
-    """Return the parameters where PyBLP ended, beside zero what came to it, without the concentrated ones."""
-    ended = {name: np.array(getattr(found, name)) for name in case.parameters}
-    came = (ended["sigma"] == 0) & (np.array(case.parameters["sigma"]) != 0)
-    ended["sigma"] = np.where(came, _BESIDE, ended["sigma"])
-    for name in ended.keys() & {"beta", "gamma"}:
-        ended[name] = np.where(np.isnan(case.parameters[name]), np.nan, ended[name].ravel())
-    return ended
+def _moved(case: Case, estimator: bs.Estimator, solution: Solution, ended: Result) -> Case:
+    """Return the case with a start a twentieth from an end, within bounds."""
+    theta = ended.values[solution.layout.theta_positions]
+    moved = np.where(theta == 0, 1 / 20, theta * (1 + 1 / 20))
+    inside = np.clip(moved, *_limits(estimator, solution))
+    return dataclasses.replace(case, parameters=_blocks(solution, inside))
 
 
 def _solved_by_peer(estimator: bs.Estimator, dataset: Dataset, streams: bs.Streams, start: Block) -> Theirs:
@@ -170,12 +169,16 @@ def _blocks(solution: Solution, theta: Block) -> dict[str, Block]:
     return blocks | ({"gamma": bound.gamma(theta)} if bound.gamma0.size else {})
 
 
-def _bounds(estimator: bs.Estimator, solution: Solution) -> dict[str, tuple[Block, Block]]:
+def _limits(estimator: bs.Estimator, solution: Solution) -> tuple[Block, Block]:
     bound, gmm = solution.layout, estimator.gmm
     if isinstance(estimator.bounds, bs.Bounds):
         named = estimator.bounds.by_name(bound, [n for n in bound.theta_names if n == "beta[prices]"])
         gmm = dataclasses.replace(gmm, bounds=named)
-    lower, upper = (_blocks(solution, limit) for limit in gmm.theta_bounds(bound))
+    return gmm.theta_bounds(bound)
+
+
+def _bounds(estimator: bs.Estimator, solution: Solution) -> dict[str, tuple[Block, Block]]:
+    lower, upper = (_blocks(solution, limit) for limit in _limits(estimator, solution))
     pairs = {"sigma": (lower["sigma"], upper["sigma"])}
     if (~np.isnan(lower["beta"])).any():
         ends = np.nan_to_num(lower["beta"], nan=-np.inf), np.nan_to_num(upper["beta"], nan=np.inf)
