@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from blpsim.arrays import Bench, InversionRule, Moments, Panel, State, Target, Tastes, Vector
 from blpsim.kernels.choice import copy, fill, fill_coefficients, fill_utilities, is_finite, normalize
-from blpsim.kernels.compile import driver_kernel, inner_kernel
+from blpsim.kernels.compile import driver_kernel
 from blpsim.kernels.inversion import invert_shares
 from blpsim.kernels.markups import fill_firm_block, solve_firm_markups
 from blpsim.kernels.moments import fill_costs, fill_residuals
@@ -16,7 +16,7 @@ COEFFICIENTS = 6
 """The bench's row of agents at which the market's coefficients start."""
 
 
-@inner_kernel
+@driver_kernel
 def solve_market_demand(
     t: int, panel: Panel, tastes: Tastes, state: State, bench: Bench, rule: InversionRule
 ) -> bool:
@@ -47,7 +47,7 @@ def solve_market_demand(
     return True
 
 
-@inner_kernel
+@driver_kernel
 def solve_market_supply(t: int, panel: Panel, tastes: Tastes, state: State, bench: Bench) -> bool:
     """Fill market t's slopes, firm blocks and markups; return whether every firm's Delta is regular."""
     first, last = panel.offsets.products[t], panel.offsets.products[t + 1]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from blpsim.arrays import Bench, Directions, Matrix, Panel, State, Vector
 from blpsim.kernels.choice import fill
-from blpsim.kernels.compile import inner_kernel, kernel
+from blpsim.kernels.compile import driver_kernel, inner_kernel, kernel
 from blpsim.kernels.evaluation import FINE, NO_DERIVATIVE
 from blpsim.kernels.linear import solve_delta_derivative, solve_factorized
 
@@ -89,7 +89,7 @@ def d_firm_markups(
         right[j] = result
 
 
-@inner_kernel
+@driver_kernel
 def d_market_markups(
     t: int,
     panel: Panel,
@@ -137,7 +137,7 @@ def prepare_direction(
             d_slope[j] = panel.slopes.x2[first + j, k]
 
 
-@inner_kernel
+@driver_kernel
 def d_market(
     t: int, panel: Panel, state: State, bench: Bench, directions: Directions, d_xi: Matrix, d_eta: Matrix
 ) -> bool:

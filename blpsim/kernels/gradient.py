@@ -12,13 +12,13 @@ from blpsim.kernels.adjoint import (
     supply_seeds,
 )
 from blpsim.kernels.choice import combine_rows, copy, fill, weighted_sums
-from blpsim.kernels.compile import driver_kernel, inner_kernel
+from blpsim.kernels.compile import driver_kernel
 from blpsim.kernels.evaluation import COEFFICIENTS, FINE, NO_DERIVATIVE
 from blpsim.kernels.linear import solve_delta_derivative, solve_factorized_transposed
-from blpsim.kernels.moments import chain_through_costs, fill_given_gradient, fill_seeds
+from blpsim.kernels.moments import fill_seeds
 
 
-@inner_kernel
+@driver_kernel
 def seed_market_supply(
     t: int, panel: Panel, state: State, bench: Bench, adjoint: Vector, common: Vector
 ) -> None:
@@ -40,7 +40,7 @@ def seed_market_supply(
         common[i] *= weights[i]
 
 
-@inner_kernel
+@driver_kernel
 def collect_market_demand(
     t: int, panel: Panel, state: State, bench: Bench, adjoint: Vector, common: Vector
 ) -> None:
@@ -53,7 +53,7 @@ def collect_market_demand(
         add_rows(derivatives, panel.x2[first + j], v, weights.size)
 
 
-@inner_kernel
+@driver_kernel
 def collect_market_supply(
     t: int, panel: Panel, state: State, bench: Bench, adjoint: Vector, common: Vector
 ) -> None:
@@ -77,7 +77,7 @@ def collect_market_supply(
                 state.d_alpha[e] += panel.slopes.x1[n, e] * total
 
 
-@inner_kernel
+@driver_kernel
 def differentiate_market(t: int, panel: Panel, state: State, bench: Bench, supply: bool) -> bool:
     """Add market t's part of the gradient to the state's; return whether J_delta was regular."""
     first, last = panel.offsets.products[t], panel.offsets.products[t + 1]
@@ -122,11 +122,7 @@ def differentiate(
            price coefficient that works through slopes is in ``state.d_alpha``
     """
     supply = moments.supply_instruments.shape[0] > 0
-    fill_seeds(state, moments)
-    fill_given_gradient(given[0], moments.given_demand, state.demand_seed)
-    if supply:
-        fill_given_gradient(given[1], moments.given_supply, state.supply_seed)
-        chain_through_costs(state, moments)
+    fill_seeds(state, moments, given)
     for k in range(state.d_sigma.shape[0]):
         fill(state.d_sigma[k], 0.0)
         fill(state.d_pi[k], 0.0)

@@ -23,7 +23,7 @@ REBASING = 50.0
 WORK_ROWS = 8 + 2 * MEMORY
 
 
-@inner_kernel
+@driver_kernel
 def rebase(delta: Vector, base: Vector, odds: Matrix, outside: Vector, target: Target) -> None:
     """Recompute odds (J, I*) and outside (I,) at delta, which becomes the base that growth refers to."""
     copy(base, delta)
@@ -161,7 +161,7 @@ def accelerated_step(
             delta[j] += step[j]
 
 
-@inner_kernel
+@driver_kernel
 def iterate_inversion(
     delta: Vector, odds: Matrix, outside: Vector, bench: Bench, target: Target, rule: InversionRule
 ) -> tuple[int, float]:

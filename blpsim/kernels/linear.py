@@ -9,7 +9,7 @@ import numpy as np
 
 from blpsim.arrays import Bench, Integers, Matrix, Vector
 from blpsim.kernels.choice import combine_rows, copy, weighted_sums
-from blpsim.kernels.compile import inner_kernel
+from blpsim.kernels.compile import driver_kernel, inner_kernel
 
 CONJUGATE_TOLERANCE = 1e-26
 CONJUGATE_STEPS = 60
@@ -141,7 +141,7 @@ def solve_by_conjugate_gradients(
     return False
 
 
-@inner_kernel
+@driver_kernel
 def solve_delta_derivative(
     solution: Vector, shares: Vector, probabilities: Matrix, weights: Vector, positive: bool, bench: Bench
 ) -> bool:

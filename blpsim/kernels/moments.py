@@ -42,25 +42,28 @@ def fill_costs(state: State, prices: Vector, moments: Moments) -> int:
 def fill_residuals(state: State, moments: Moments, given_beta: Vector, given_gamma: Vector) -> float:
     """Fill xi, omega, concentrated coefficients and moments, and return the objective.
 
-    On entry omega holds transformed costs, when there is a supply side.
+    On entry omega holds transformed costs, when there is a supply side. The first pass takes away what is
+    given, the second what is concentrated out; one loop over passes and sides compiles once, not four times.
     """
-    instruments, supply = moments.demand_instruments.shape[0], moments.supply_instruments.shape[0] > 0
-    averages = state.weighted
+    supply, split = moments.supply_instruments.shape[0] > 0, moments.free_demand.shape[0]
+    sides = 2 if supply else 1
+    residuals = (state.xi, state.omega)
+    instruments = (moments.demand_instruments, moments.supply_instruments)
+    columns = (moments.given_demand, moments.given_supply, moments.free_demand, moments.free_supply)
+    factors = (given_beta, given_gamma, state.linear[:split], state.linear[split:])
     for n in range(state.xi.size):
         state.xi[n] = state.delta[n] - moments.demand_offset[n]
-    add_combination(state.xi, moments.given_demand, given_beta, -1.0)
-    fill_averages(averages[:instruments], moments.demand_instruments, state.xi)
-    if supply:
-        add_combination(state.omega, moments.given_supply, given_gamma, -1.0)
-        fill_averages(averages[instruments:], moments.supply_instruments, state.omega)
-    weighted_sums(state.linear, moments.concentration, averages)
-    free = moments.free_demand.shape[0]
-    add_combination(state.xi, moments.free_demand, state.linear[:free], -1.0)
-    fill_averages(state.moments[:instruments], moments.demand_instruments, state.xi)
-    if supply:
-        add_combination(state.omega, moments.free_supply, state.linear[free:], -1.0)
-        fill_averages(state.moments[instruments:], moments.supply_instruments, state.omega)
-    weighted_sums(state.weighted, moments.weighting, state.moments)
+    for part in range(2 * sides):
+        side, second = part % sides, part // sides
+        if part == sides:
+            multiply(state.linear, moments.concentration, state.weighted)
+        add_combination(residuals[side], columns[2 * second + side], factors[2 * second + side], -1.0)
+        first = side * instruments[0].shape[0]
+        averages = (state.weighted, state.moments)[second]
+        fill_averages(
+            averages[first : first + instruments[side].shape[0]], instruments[side], residuals[side]
+        )
+    multiply(state.weighted, moments.weighting, state.moments)
     objective = 0.0
     for m in range(state.moments.size):
         objective += state.moments[m] * state.weighted[m]
@@ -68,28 +71,37 @@ def fill_residuals(state: State, moments: Moments, given_beta: Vector, given_gam
 
 
 @inner_kernel
-def fill_seed(seed: Vector, instruments: Matrix, weighted: Vector, scale: float) -> None:
-    """Fill seed (N,) with 2 scale / N times weighted (M,) times instruments (M, N)."""
-    fill(seed, 0.0)
-    add_combination(seed, instruments, weighted, 2.0 * scale / seed.size)
+def multiply(product: Vector, matrix: Matrix, vector: Vector) -> None:
+    """Fill product (R,) with a small matrix (R, C) times vector (C,)."""
+    for r in range(product.size):
+        row = matrix[r]
+        total = 0.0
+        for c in range(vector.size):
+            total += row[c] * vector[c]
+        product[r] = total
 
 
 @inner_kernel
-def fill_seeds(state: State, moments: Moments) -> None:
-    """Fill the derivatives of the objective with respect to xi and, through omega, to costs."""
-    instruments = moments.demand_instruments.shape[0]
-    fill_seed(state.demand_seed, moments.demand_instruments, state.weighted[:instruments], moments.scale)
-    if moments.supply_instruments.shape[0] == 0:
-        return
-    fill_seed(state.supply_seed, moments.supply_instruments, state.weighted[instruments:], moments.scale)
+def fill_seeds(state: State, moments: Moments, gradients: tuple[Vector, Vector]) -> None:
+    """Fill the derivatives of the objective with respect to xi, through omega to costs, and to what is given.
 
-
-@inner_kernel
-def fill_given_gradient(gradient: Vector, rows: Matrix, seed: Vector) -> None:
-    """Fill gradient (G,) with minus rows (G, N) times seed (N,), for coefficients that are in theta."""
-    weighted_sums(gradient, rows, seed)
-    for k in range(gradient.size):
-        gradient[k] *= -1.0
+    gradients  (G1,) and (G3,), filled with derivatives with respect to given beta and gamma
+    """
+    supply = moments.supply_instruments.shape[0] > 0
+    instruments = (moments.demand_instruments, moments.supply_instruments)
+    seeds = (state.demand_seed, state.supply_seed)
+    columns = (moments.given_demand, moments.given_supply)
+    for side in range(2 if supply else 1):
+        seed, gradient = seeds[side], gradients[side]
+        first = side * instruments[0].shape[0]
+        weighted = state.weighted[first : first + instruments[side].shape[0]]
+        fill(seed, 0.0)
+        add_combination(seed, instruments[side], weighted, 2.0 * moments.scale / seed.size)
+        weighted_sums(gradient, columns[side], seed)
+        for k in range(gradient.size):
+            gradient[k] *= -1.0
+    if supply:
+        chain_through_costs(state, moments)
 
 
 @inner_kernel

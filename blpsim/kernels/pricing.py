@@ -11,7 +11,7 @@ import numpy as np
 
 from blpsim.arrays import Booleans, Integers, Matrix, Offsets, Tensor, Vector
 from blpsim.kernels.choice import fill
-from blpsim.kernels.compile import inner_kernel, kernel
+from blpsim.kernels.compile import driver_kernel, kernel
 from blpsim.kernels.inversion import anderson_step
 from blpsim.kernels.zeta import (
     PricedMarket,
@@ -48,7 +48,7 @@ class Histories(NamedTuple):
     """(M + 1, M)."""
 
 
-@inner_kernel
+@driver_kernel
 def _iterate(
     market: PricedMarket,
     costs: Vector,

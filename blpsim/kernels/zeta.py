@@ -14,9 +14,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from blpsim.arrays import Consumers, Integers, Matrix, Offsets, Slopes, Tastes, Vector
+from blpsim.arrays import Consumers, Integers, Matrix, Offsets, Slopes, Tastes, Vector, rows_on_lines
 from blpsim.kernels.choice import copy, fill, fill_coefficients, fill_utilities
-from blpsim.kernels.compile import inner_kernel
+from blpsim.kernels.compile import driver_kernel, inner_kernel
 from blpsim.kernels.elementary import exp
 from blpsim.kernels.inversion import MEMORY
 
@@ -100,12 +100,12 @@ def pricing_bench(offsets: Offsets, coefficients: int) -> PricingBench:
     """Return space for the largest market, with so many coefficients an agent."""
     products, agents = int(np.diff(offsets.products).max()), int(np.diff(offsets.agents).max())
     return PricingBench(
-        base=np.empty((products, agents)),
-        odds=np.empty((products, agents)),
-        slopes=np.empty((products, agents)),
-        firm_sums=np.empty((int(np.diff(offsets.firms).max()), agents)),
-        agents=np.empty((3, agents)),
-        coefficients=np.empty((coefficients, agents)),
+        base=rows_on_lines(products, agents),
+        odds=rows_on_lines(products, agents),
+        slopes=rows_on_lines(products, agents),
+        firm_sums=rows_on_lines(int(np.diff(offsets.firms).max()), agents),
+        agents=rows_on_lines(3, agents),
+        coefficients=rows_on_lines(coefficients, agents),
         products=np.empty((_PRODUCT_ROWS, products)),
         history=np.empty((HISTORY_ROWS, products)),
         small=np.empty((MEMORY + 1, MEMORY)),
@@ -122,7 +122,7 @@ def agents_share_slopes(slopes: Slopes) -> bool:
     return True
 
 
-@inner_kernel
+@driver_kernel
 def fill_market(market: PricedMarket, utilities: PricedUtilities, first: int, agent: int) -> None:
     """Fill in the utilities of the products and agents from the given ones on."""
     last, last_agent = first + market.steepest.size, agent + market.weights.size
@@ -187,7 +187,7 @@ def _rebase(market: PricedMarket, prices: Vector) -> None:
                 odds[i] = exp(odds[i] - largest[i])
 
 
-@inner_kernel
+@driver_kernel
 def _set_growth(market: PricedMarket, prices: Vector, growth: Vector) -> None:
     """Take the odds at these prices up to growth (J,), the factor that agents share."""
     if _is_far(market, prices):
@@ -271,7 +271,7 @@ def _sum_sloped(market: PricedMarket, shares: Vector) -> None:
             market.own[j] = own
 
 
-@inner_kernel
+@driver_kernel
 def evaluate_zeta(
     market: PricedMarket, prices: Vector, markups: Vector, shares: Vector
 ) -> tuple[float, float]:
