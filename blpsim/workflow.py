@@ -7,7 +7,7 @@ import os
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,6 +16,7 @@ import numpy as np
 from blpsim.checks import check, check_count
 from blpsim.errors import StoreError
 from blpsim.kernels.compile import are_compiled
+from blpsim.run.compiling import compile_kernels
 from blpsim.run.executor import Executor
 from blpsim.run.inprocess import InProcess
 from blpsim.run.interrupt import Interrupt
@@ -224,7 +225,11 @@ class _Run:
         self._tell()
         if not self._missing:
             return
-        with _executor(self._design, workers, is_stopped) as executor, self._patience():
+        with self._patience(), ExitStack() as open_parts:
+            if self._may_compile and workers > 0:
+                compile_kernels(is_stopped)
+                self._may_compile = False
+            executor = open_parts.enter_context(_executor(self._design, workers, is_stopped))
             plan = Plan(self._missing, executor.slots, block_size)
             while not is_stopped():
                 self._submit(plan, executor)

@@ -23,7 +23,7 @@ from blpsim.arrays import (
 from blpsim.estimate.gmm import GMM
 from blpsim.estimate.setting import Setting
 from blpsim.estimate.unknowns import make_unknowns
-from blpsim.kernels.compile import specialized
+from blpsim.kernels.compile import compile_for, specialized
 from blpsim.kernels.evaluation import COEFFICIENTS, FINE, NOT_FINITE
 from blpsim.kernels.forward import ALPHA, PI, SIGMA, jacobians
 from blpsim.kernels.inversion import MEMORY
@@ -153,6 +153,12 @@ class Objective:
         inside = (costs > lower) & (costs < upper)
         derivative: Vector = np.where(inside, 1 / costs if self.moments.log_costs else 1.0, 0.0)
         return derivative
+
+
+def compile_jacobians(objective: Objective) -> None:
+    """Compile the kernel of ``Objective.jacobian``, which is not called."""
+    directions, room = _directions(objective.layout, objective.unknowns.places.prices), np.empty((0, 0))
+    compile_for(jacobians, objective.panel, objective.state, objective.bench, directions, room, room)
 
 
 def _all_names(layout: Layout) -> list[str]:

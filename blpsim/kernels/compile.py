@@ -21,6 +21,7 @@ from numba.core import config
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 _SETTINGS = cast(Any, config)
+_LONG = ("forward", "objective", "pricing")
 _REORDERED = {"reassoc", "contract", "nsz"}
 _PACKAGE = Path(__file__).resolve().parent.parent
 _IMPORTS = re.compile(r"^from blpsim\.([\w.]+) import", re.MULTILINE)
@@ -61,6 +62,11 @@ def _compiled(function: Function, fastmath: set[str], **options: object) -> Func
     options |= {"cache": True, "error_model": "numpy", "fastmath": fastmath, "nogil": True, "_nrt": False}
     with _cache_in(_cache_root() / _folder(Path(function.__code__.co_filename))):
         return cast(Function, cast(Any, numba).njit(**options)(function))
+
+
+def compile_for(function: Callable[..., Any], *arguments: object) -> None:
+    """Compile a kernel for the types of these arguments, and do not call it."""
+    cast(Any, function).compile(tuple(cast(Any, numba).typeof(argument) for argument in arguments))
 
 
 def specialized(function: Function) -> Function:
@@ -113,7 +119,6 @@ def _folder(file: Path) -> str:
 
 
 def are_compiled() -> bool:
-    """Return whether the kernels have been compiled on this machine before, so that a run starts at once."""
-    kernels = Path(__file__).resolve().parent.glob("*.py")
-    folders = [_cache_root() / _folder(path) for path in kernels if b"\n@kernel\n" in path.read_bytes()]
-    return all(any(folder.rglob("*.nbc")) for folder in folders)
+    """Return whether the kernels that take long were compiled here before, so that a run starts at once."""
+    files = (Path(__file__).resolve().with_name(f"{name}.py") for name in _LONG)
+    return all(any((_cache_root() / _folder(file)).rglob("*.nbc")) for file in files)
