@@ -16,7 +16,6 @@ import numpy as np
 from blpsim.checks import check, check_count
 from blpsim.errors import StoreError
 from blpsim.kernels.compile import are_compiled
-from blpsim.run.compiling import compile_kernels
 from blpsim.run.executor import Executor
 from blpsim.run.inprocess import InProcess
 from blpsim.run.interrupt import Interrupt
@@ -227,6 +226,8 @@ class _Run:
             return
         with self._patience(), ExitStack() as open_parts:
             if self._may_compile and workers > 0:
+                from blpsim.run.compiling import compile_kernels
+
                 compile_kernels(is_stopped)
                 self._may_compile = False
             executor = open_parts.enter_context(_executor(self._design, workers, is_stopped))

@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import numpy as np
-from scipy import optimize
 
 from blpsim.arrays import Vector
 from blpsim.checks import check_count, check_fields
@@ -155,6 +154,10 @@ class Optimizer:
     def _search(
         self, function: Callable[[Vector], Any], start: Vector, bounds: tuple[Vector, Vector]
     ) -> Optimum:
+        from scipy import (
+            optimize,
+        )  # It takes long to load, and who plans or submits a study minimizes nothing.
+
         library: Any = optimize
         outcome = library.minimize(
             function,

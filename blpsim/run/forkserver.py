@@ -15,6 +15,7 @@ _LOADED: Final = (
     "blpsim.run.worker",
     "blpsim.simulate.scenario",
     "blpsim.estimate.estimator",
+    "scipy.optimize",
 )
 
 START_METHOD: Final = "forkserver" if sys.platform == "linux" else "spawn"
