@@ -59,23 +59,27 @@ class _Watched:
 
     def __init__(self, function: Function, lower: Vector, upper: Vector) -> None:
         self.function, self.bounds = function, (lower, upper)
-        self.theta, self.value, self.gradient = lower, np.inf, lower
-        self._flat = 0
+        self.theta, self.best, self.gradient = lower, np.inf, lower
+        self._flat, self._latest = 0, (b"", lower)
 
-    def __call__(self, theta: Vector) -> tuple[float, Vector]:
+    def value(self, theta: Vector) -> float:
+        """Return the value at theta, (P,)."""
         value, gradient = self.function(theta)
-        rounding = _ROUNDING * abs(self.value) if self.value < np.inf else 0.0
-        if value < self.value - rounding or (
-            value <= self.value + rounding and self._is_flatter(theta, gradient)
-        ):
-            self.theta, self.value, self.gradient, self._flat = theta.copy(), value, gradient, 0
-        elif value <= self.value + rounding:
-            self._flat += 1
-            if self._flat == _PATIENCE:
-                raise _FlatError
-        else:
-            self._flat = 0
-        return value, gradient
+        self._latest = theta.tobytes(), gradient
+        rounding = _ROUNDING * abs(self.best) if self.best < np.inf else 0.0
+        flat = value <= self.best + rounding
+        if value < self.best - rounding or (flat and self._is_flatter(theta, gradient)):
+            self.theta, self.best, self.gradient, self._flat = theta.copy(), value, gradient, 0
+            return value
+        self._flat = self._flat + 1 if flat else 0
+        if self._flat == _PATIENCE:
+            raise _FlatError
+        return value
+
+    def slope(self, theta: Vector) -> Vector:
+        """Return the gradient at theta, (P,), where the value was nearly always asked for just before."""
+        at, gradient = self._latest
+        return gradient if at == theta.tobytes() else self.function(theta)[1]
 
     def _is_flatter(self, theta: Vector, gradient: Vector) -> bool:
         norm = np.abs(projected(theta, gradient, *self.bounds)).max()
@@ -143,26 +147,29 @@ class Optimizer:
             lower, upper = np.full(start.size, -np.inf), np.full(start.size, np.inf)
         start = np.clip(start, lower, upper)
         if not self.uses_gradient:
-            return self._search(lambda theta: function(theta)[0], start, (lower, upper))
+            return self._search(lambda theta: function(theta)[0], None, start, (lower, upper))
         watched = _Watched(function, lower, upper)
         try:
-            return self._search(watched, start, (lower, upper))
+            return self._search(watched.value, watched.slope, start, (lower, upper))
         except _FlatError:
             message = "values differ by rounding alone"
-            return Optimum(watched.theta, watched.value, watched.gradient, False, False, message)
+            return Optimum(watched.theta, watched.best, watched.gradient, False, False, message)
 
     def _search(
-        self, function: Callable[[Vector], Any], start: Vector, bounds: tuple[Vector, Vector]
+        self,
+        value: Callable[[Vector], float],
+        slope: Callable[[Vector], Vector] | None,
+        start: Vector,
+        bounds: tuple[Vector, Vector],
     ) -> Optimum:
-        from scipy import (
-            optimize,
-        )  # It takes long to load, and who plans or submits a study minimizes nothing.
+        # It takes long to load, and who plans a study or hands it out minimizes nothing.
+        from scipy import optimize
 
         library: Any = optimize
         outcome = library.minimize(
-            function,
+            value,
             start,
-            jac=self.uses_gradient or None,
+            jac=slope,
             method=self.method,
             bounds=library.Bounds(*bounds) if self.has_bounds else None,
             options=self._options(),
