@@ -68,8 +68,13 @@ def print_table(names: Iterable[str], seeds: int | None, hessian: bool) -> bool:
         benchmark = BENCHMARKS[name]
         number = 1 if benchmark.seeds == 1 else seeds or benchmark.seeds
         timings = [benchmark.time(seed, hessian) for seed in range(number)]
-        print(row(benchmark, timings, hessian), flush=True)
-        reached = reached and median(timing.ratio for timing in timings) >= benchmark.floor
+        same = [timing for timing in timings if timing.is_same_optimum]
+        if len(same) < number:
+            others = ", ".join(str(seed) for seed in range(number) if not timings[seed].is_same_optimum)
+            print(f"{benchmark.name}: left out, as the packages end at different optima: seeds {others}")
+        if same:
+            print(row(benchmark, same, hessian), flush=True)
+        reached = reached and bool(same) and median(t.ratio for t in same) >= benchmark.floor
     return reached
 
 

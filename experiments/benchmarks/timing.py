@@ -22,6 +22,9 @@ from .designs import priced
 Problem = TypeVar("Problem")
 Value = TypeVar("Value")
 
+SAME = 1e-5
+"""Largest relative difference of objectives and of estimates at one optimum."""
+
 OWN_REPEATS = 5
 """blpsim's timings before and after each of PyBLP's."""
 
@@ -41,6 +44,11 @@ class Timing:
     """Largest difference of a parameter over the largest parameter; of prices, absolute."""
     errors_difference: float
     """Largest difference of a standard error over the largest one."""
+
+    @property
+    def is_same_optimum(self) -> bool:
+        """Return whether both ended at one optimum, so that their times can be compared."""
+        return max(self.objective_difference, self.estimates_difference) < SAME
 
     @property
     def ratio(self) -> float:
