@@ -41,6 +41,10 @@ _SETTINGS: Final = {
     "distributed.worker.profile.enabled": False,
     "distributed.nanny.pre-spawn-environ": SINGLE_THREAD,
     "distributed.comm.timeouts.connect": "60s",
+    # By default Dask looks at its own health fifty times a second, which takes a twentieth of a processor.
+    "distributed.admin.tick.interval": "1s",
+    "distributed.admin.system-monitor.interval": "10s",
+    "distributed.worker.memory.monitor-interval": "1s",
 }
 
 
