@@ -49,7 +49,8 @@ def compared(summary: pd.DataFrame) -> pd.DataFrame:
     """Return published and reproduced numbers, the latter's error, and z for two studies of that error."""
     ours = summary[summary["measure"].isin(MEASURES.values())]
     table = published().merge(ours[[*KEYS, "value", "mcse", "used", "attempted"]], on=KEYS, how="left")
-    table["z"] = (table["value"] - table["published"]) / (np.sqrt(2) * table["mcse"])
+    apart = table["value"] - table["published"]
+    table["z"] = np.where(apart == 0, 0.0, apart / (np.sqrt(2) * table["mcse"]))
     table["reproducible"] = table.apply(is_reproducible, axis=1)
     table["p"] = 2 * norm.sf(np.abs(table["z"]))
     table["rejected"] = False
