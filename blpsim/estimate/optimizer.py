@@ -25,7 +25,8 @@ _TOLERANCES: Mapping[str, Mapping[str, float | None]] = {
 }
 _BOUNDED = {"l-bfgs-b", "tnc", "slsqp", "trust-constr", "nelder-mead", "powell"}
 _WITHOUT_GRADIENT = {"nelder-mead", "powell"}
-_ROUNDING = 1e-12
+ROUNDING = 1e-12
+"""Relative difference of objectives that rounding, the inversion's above all, may make."""
 _PATIENCE = 6
 
 Function = Callable[[Vector], tuple[float, Vector]]
@@ -66,7 +67,7 @@ class _Watched:
         """Return the value at theta, (P,)."""
         value, gradient = self.function(theta)
         self._latest = theta.tobytes(), gradient
-        rounding = _ROUNDING * abs(self.best) if self.best < np.inf else 0.0
+        rounding = ROUNDING * abs(self.best) if self.best < np.inf else 0.0
         flat = value <= self.best + rounding
         if value < self.best - rounding or (flat and self._is_flatter(theta, gradient)):
             self.theta, self.best, self.gradient, self._flat = theta.copy(), value, gradient, 0
@@ -82,11 +83,11 @@ class _Watched:
         return gradient if at == theta.tobytes() else self.function(theta)[1]
 
     def _is_flatter(self, theta: Vector, gradient: Vector) -> bool:
-        norm = np.abs(projected(theta, gradient, *self.bounds)).max()
-        return bool(norm < np.abs(projected(self.theta, self.gradient, *self.bounds)).max() / 2)
+        norm = np.abs(projected_gradient(theta, gradient, *self.bounds)).max()
+        return bool(norm < np.abs(projected_gradient(self.theta, self.gradient, *self.bounds)).max() / 2)
 
 
-def projected(theta: Vector, gradient: Vector, lower: Vector, upper: Vector) -> Vector:
+def projected_gradient(theta: Vector, gradient: Vector, lower: Vector, upper: Vector) -> Vector:
     """Return the gradient, (P,), with zeros where it points out of the bounds, (P,) each."""
     inside = gradient.copy()
     inside[(theta <= lower) & (gradient > 0)] = 0.0

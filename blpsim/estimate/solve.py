@@ -12,7 +12,7 @@ from blpsim.errors import ConfigurationError
 from blpsim.estimate.gmm import GMM
 from blpsim.estimate.inference import inverted, moment_covariance, two_stage_weighting
 from blpsim.estimate.objective import Objective
-from blpsim.estimate.optimizer import Optimum, projected
+from blpsim.estimate.optimizer import ROUNDING, Optimum, projected_gradient
 from blpsim.estimate.result import Counts, Minimum, Result, failed_result, make_result
 from blpsim.estimate.setting import Setting
 from blpsim.model.layout import Layout
@@ -21,7 +21,7 @@ from blpsim.status import Status
 _NEAR, _CUSTOMARY = 10.0, 1e-5
 _RESTARTS = 2
 _DIFFERENCE = 6e-6
-_ZERO, _BESIDE, _ROUNDING = 1e-8, 1e-2, 1e-12
+_ZERO, _BESIDE = 1e-8, 1e-2
 _WITHOUT_NUMBERS = (Status.NON_FINITE, Status.SINGULAR)
 
 
@@ -93,28 +93,28 @@ def _minimize(objective: Objective, start: Vector, bounds: tuple[Vector, Vector]
     if gmm.hessian and not gmm.optimizer.stays:
         hessian = _hessian(objective, theta)
     _, gradient = objective(theta)
-    norms = projected(theta, gradient, *bounds)
+    projected = projected_gradient(theta, gradient, *bounds)
     free = (theta > bounds[0]) & (theta < bounds[1])
     smallest = np.nan
     if free.any() and np.isfinite(hessian).all():
         smallest = float(np.linalg.eigvalsh(hessian[np.ix_(free, free)])[0])
-    status = _status(objective, optimum, norms, smallest, hessian)
-    return Minimum(theta, gradient, norms, hessian, smallest, status)
+    status = _status(objective, optimum, projected, smallest, hessian)
+    return Minimum(theta, gradient, projected, hessian, smallest, status)
 
 
 def _minimized(objective: Objective, start: Vector, bounds: tuple[Vector, Vector]) -> Optimum:
     """Return where the optimizer stops, started again beside a sigma of zero that is not the best."""
     optimum = _restarted(objective, start, bounds)
     for _ in range(_RESTARTS if objective.gmm.optimizer.uses_gradient else 0):
-        lower = _beside_zero(objective, optimum)
+        lower = _beside_zero(objective, optimum, bounds)
         if lower is None:
             break
         optimum = _restarted(objective, lower, bounds)
     return optimum
 
 
-def _beside_zero(objective: Objective, optimum: Optimum) -> Vector | None:
-    """Return where the objective is lower than at a sigma of zero, (P,), or None.
+def _beside_zero(objective: Objective, optimum: Optimum, bounds: tuple[Vector, Vector]) -> Vector | None:
+    """Return where within bounds the objective is lower than at a sigma of zero, (P,), or None.
 
     With nodes that are symmetric the objective is even in a sigma, so zero is stationary, be it a minimum
     or a saddle, and an optimizer that has come to it stays.
@@ -125,7 +125,8 @@ def _beside_zero(objective: Objective, optimum: Optimum) -> Vector | None:
     for k in diagonal[zero]:
         beside, began = theta.copy(), abs(layout.theta0[k])
         beside[k] = _BESIDE * (began if began > _ZERO else 1.0)
-        if objective(beside)[0] < optimum.value - _ROUNDING * abs(optimum.value):
+        beside = np.clip(beside, *bounds)
+        if objective(beside)[0] < optimum.value - ROUNDING * abs(optimum.value):
             return beside
     return None
 
@@ -135,7 +136,7 @@ def _restarted(objective: Objective, start: Vector, bounds: tuple[Vector, Vector
     optimizer = objective.gmm.optimizer
     optimum = optimizer.minimize(objective, start, *bounds)
     for _ in range(_RESTARTS if optimizer.uses_gradient else 0):
-        norm = np.abs(projected(optimum.theta, optimum.gradient, *bounds)).max(initial=0.0)
+        norm = np.abs(projected_gradient(optimum.theta, optimum.gradient, *bounds)).max(initial=0.0)
         if optimum.reached_limit or norm <= _near(objective):
             break
         again = optimizer.minimize(objective, optimum.theta, *bounds)
@@ -166,16 +167,16 @@ def _hessian(objective: Objective, theta: Vector) -> Matrix:
 
 
 def _status(
-    objective: Objective, optimum: Optimum, norms: Vector, smallest: float, hessian: Matrix
+    objective: Objective, optimum: Optimum, projected: Vector, smallest: float, hessian: Matrix
 ) -> Status:
     optimizer = objective.gmm.optimizer
     if objective.status is not Status.EVALUATED:
         return objective.status
     if not objective.state.residuals.max() < objective.gmm.iteration.tolerance:
         return Status.INVERSION_FAILED
-    if optimizer.stays or norms.size == 0:
+    if optimizer.stays or projected.size == 0:
         return Status.EVALUATED
-    norm = float(np.abs(norms).max())
+    norm = float(np.abs(projected).max())
     if norm > optimizer.gtol:
         stopped = Status.PRECISION_LIMITED if norm <= _near(objective) else Status.NOT_STATIONARY
         return Status.ITERATION_LIMIT if optimum.reached_limit else stopped

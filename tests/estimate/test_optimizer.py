@@ -6,7 +6,7 @@ from scipy import optimize
 
 from blpsim.errors import ConfigurationError
 from blpsim.estimate.gmm import GMM
-from blpsim.estimate.optimizer import Optimizer, projected
+from blpsim.estimate.optimizer import Optimizer, projected_gradient
 from blpsim.status import Status
 
 from .problems import SUPPLY, posed
@@ -178,6 +178,6 @@ def test_a_search_through_a_narrow_valley_is_not_ended():
 
 def test_a_gradient_out_of_the_bounds_is_none():
     theta, gradient = np.array([0.0, 0, 1, 1, 0.5]), np.array([1.0, -1, 1, -1, 3])
-    inside = projected(theta, gradient, np.zeros(5), np.ones(5))
+    inside = projected_gradient(theta, gradient, np.zeros(5), np.ones(5))
     assert inside.tolist() == [0, -1, 1, 0, 3]
     assert gradient[0] == 1

@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 
 import blpsim as bs
+from blpsim.estimate import solve as solving
+from blpsim.estimate.optimizer import Optimum
 
 from .problems import DEMAND, SUPPLY, posed
 from .refusals import refused
@@ -53,6 +55,13 @@ def test_a_search_leaves_a_sigma_of_zero_that_is_a_saddle(start):
     assert result.status is bs.Status.CONVERGED
     assert result.values[result.names.index("sigma[y,y]")] == pytest.approx(0.26417, abs=1e-4)
     assert result.objective < at_zero.objective - 0.01
+
+
+def test_what_lies_beside_a_sigma_of_zero_is_within_bounds():
+    objective, zero = posed(DEMAND).objective(), np.zeros(1)
+    optimum = Optimum(zero, *objective(zero), True, False, "")
+    assert solving._beside_zero(objective, optimum, (zero, np.array([1e-3]))) == 1e-3
+    assert solving._beside_zero(objective, optimum, (zero, zero)) is None
 
 
 def test_a_sigma_of_zero_that_is_a_minimum_is_kept():
