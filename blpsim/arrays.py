@@ -79,12 +79,13 @@ class Given(NamedTuple):
 
 
 class Places(NamedTuple):
-    """Where theta's elements stand in their blocks, block after block: sigma, pi, beta, gamma."""
+    """Where theta's elements stand in their blocks, block after block: sigma, pi, rho, beta, gamma."""
 
     sigma_rows: Integers
     sigma_columns: Integers
     pi_rows: Integers
     pi_columns: Integers
+    rho_moved: Integers
     beta_moved: Integers
     beta_given: Integers
     """(G1,) positions in beta of what is not concentrated out, fixed or moved."""
@@ -111,6 +112,10 @@ class Unknowns(NamedTuple):
     d_beta: Vector
     """(K1,) zero where concentrated out; so is d_gamma, (K3,)."""
     d_gamma: Vector
+    rho: Vector
+    """(H,) correlations within nests, none without nests."""
+    d_rho: Vector
+    """(H,)."""
 
 
 class Slopes(NamedTuple):
@@ -169,13 +174,48 @@ class Bench(NamedTuple):
     """(J*,)."""
 
 
+class Nesting(NamedTuple):
+    """Nests and ownership, and what an evaluation leaves behind of them; B nests of all markets."""
+
+    offsets: Integers
+    """(T+1,) market t holds nests ``offsets[t]:offsets[t+1]``."""
+    nests: Integers
+    """(N,) each product's nest, from 0 in every market."""
+    parameters: Integers
+    """(B,) each nest's element of rho; -1 where kappa is 1."""
+    log_shares: Vector
+    """(B,) logs of the nests' observed shares."""
+    ownership: Matrix
+    """(N, n*) H_jk of the products k of j's firm, in its products' rows."""
+    kappa: Vector
+    """(B,) 1 / (1 - rho)."""
+    d_kappa: Vector
+    """(B,) derivative of the objective."""
+    conditionals: Matrix
+    """(N, I*) probabilities given the nest."""
+    probabilities: Matrix
+    """(B, I*) of nests."""
+    inclusive: Matrix
+    """(B, I*) inclusive values."""
+    utilities: Matrix
+    """(N, I*) V_ij."""
+    shares: Vector
+    """(B*,) scratch, B* the largest number of nests in a market."""
+    scratch: Matrix
+    """(6 B*, I*)."""
+    owned: Matrix
+    """(2, I*) scratch."""
+    seeds: Matrix
+    """(2 J*, I*) scratch: derivatives by probabilities and by those given the nest."""
+
+
 class Directions(NamedTuple):
     """The parameters that work through agents' tastes or through slopes, one an element."""
 
     kind: Integers
-    """(P,) 0 for an element of sigma, 1 of pi, 2 for the coefficient of an X1 column that has prices."""
+    """(P,) 0 for an element of sigma, 1 of pi, 2 for an X1 coefficient on prices, 3 for an element of rho."""
     characteristic: Integers
-    """(P,) column of X2, or for the third kind of the X1 slopes."""
+    """(P,) column of X2, for the third kind of the X1 slopes, for the fourth the place in rho."""
     draw: Integers
     """(P,) row of nodes or demographics."""
 

@@ -157,10 +157,12 @@ def _shaped(name: str, values: ArrayLike, shape: tuple[int, ...]) -> Matrix:
 
 
 def _block_places(layout: Layout) -> dict[str, tuple[int, tuple[Any, ...], tuple[int, ...]]]:
-    sigma, pi, beta = layout.sigma_rows.size, layout.pi_rows.size, layout.beta_moved.size
+    pi, rho = layout.sigma_rows.size, layout.sigma_rows.size + layout.pi_rows.size
+    beta = layout.nonlinear
     return {
         "sigma": (0, (layout.sigma_rows, layout.sigma_cols), layout.sigma0.shape),
-        "pi": (sigma, (layout.pi_rows, layout.pi_cols), layout.pi0.shape),
-        "beta": (sigma + pi, (layout.beta_moved,), layout.beta0.shape),
-        "gamma": (sigma + pi + beta, (layout.gamma_moved,), layout.gamma0.shape),
+        "pi": (pi, (layout.pi_rows, layout.pi_cols), layout.pi0.shape),
+        "rho": (rho, (layout.rho_moved,), layout.rho0.shape),
+        "beta": (beta, (layout.beta_moved,), layout.beta0.shape),
+        "gamma": (beta + layout.beta_moved.size, (layout.gamma_moved,), layout.gamma0.shape),
     }

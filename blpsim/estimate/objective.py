@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from copy import copy
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -11,21 +12,22 @@ from blpsim.arrays import (
     Bench,
     Directions,
     Integers,
-    InversionRule,
     Matrix,
     Moments,
     Panel,
     State,
-    Unknowns,
     Vector,
     rows_on_lines,
 )
 from blpsim.estimate.gmm import GMM
+from blpsim.estimate.nesting import make_nesting, nested_logit_delta
 from blpsim.estimate.setting import Setting
 from blpsim.estimate.unknowns import make_unknowns
 from blpsim.kernels.compile import compile_for, specialized
 from blpsim.kernels.evaluation import COEFFICIENTS, FINE, NOT_FINITE
 from blpsim.kernels.forward import ALPHA, PI, SIGMA, jacobians
+from blpsim.kernels.general.forward import RHO, nested_jacobians
+from blpsim.kernels.general.objective import evaluate_nested_with_gradient
 from blpsim.kernels.inversion import MEMORY
 from blpsim.kernels.objective import evaluate_with_gradient
 from blpsim.model.layout import Layout
@@ -58,8 +60,12 @@ class Objective:
         self._rule = gmm.iteration.rule
         prices = setting.price_columns if setting.supply else np.empty(0, np.int64)
         self.unknowns = make_unknowns(layout, prices, supply=setting.supply)
-        self._evaluate = evaluate_with_gradient
-        self._begin(setting.start_delta)
+        self.nesting = make_nesting(setting, layout, self.panel)
+        self._kernel: Callable[..., Any] = evaluate_with_gradient
+        if self.nesting is not None:
+            self._kernel = evaluate_nested_with_gradient
+        self._evaluate: Callable[..., Any] = self._kernel
+        self._begin(nested_logit_delta(setting, layout.rho0))
 
     def reweighted(self, weighting: Matrix) -> Objective:
         """Return the objective with another weighting matrix, (M, M); both share arrays, which it overwrites.
@@ -79,9 +85,10 @@ class Objective:
         self._at: bytes | None = None
 
     @property
-    def arguments(self) -> tuple[Panel, Unknowns, Moments, State, Bench, InversionRule]:
+    def arguments(self) -> tuple[Any, ...]:
         """What the kernel is called with."""
-        return self.panel, self.unknowns, self.moments, self.state, self.bench, self._rule
+        nesting = () if self.nesting is None else (self.nesting,)
+        return self.panel, self.unknowns, self.moments, *nesting, self.state, self.bench, self._rule
 
     def __call__(self, theta: Vector) -> tuple[float, Vector]:
         """Return the objective and its gradient, (P,); where there is none, a penalty that leads back."""
@@ -91,7 +98,7 @@ class Objective:
         self.state.delta[:] = self.start_delta
         self.unknowns.theta[:] = theta
         code, objective, self.clipped, evaluations = self._evaluate(*self.arguments)
-        self._evaluate = specialized(evaluate_with_gradient)
+        self._evaluate = specialized(self._kernel)
         self.evaluations += 1 if evaluations else 0  # Of theta that is not finite nothing is evaluated.
         self.inversion_evaluations += evaluations
         self.status = _STATUSES.get(code, Status.SINGULAR)
@@ -134,8 +141,11 @@ class Objective:
         supply = setting.supply
         d_xi = np.empty((directions.kind.size, setting.number))
         d_eta = np.empty((directions.kind.size if supply else 0, setting.number))
-        jacobians(self.panel, self.state, self.bench, directions, d_xi, d_eta)
-        nonlinear = layout.sigma_rows.size + layout.pi_rows.size
+        if self.nesting is None:
+            jacobians(self.panel, self.state, self.bench, directions, d_xi, d_eta)
+        else:
+            nested_jacobians(self.panel, self.nesting, self.state, self.bench, directions, d_xi, d_eta)
+        nonlinear = layout.nonlinear
         xi = np.vstack((-setting.x1, d_xi[:nonlinear], np.zeros((len(setting.x3), setting.number))))
         omega = np.zeros_like(xi)
         if supply:
@@ -162,18 +172,23 @@ def compile_jacobians(objective: Objective) -> None:
 
 
 def _all_names(layout: Layout) -> list[str]:
-    nonlinear = layout.sigma_rows.size + layout.pi_rows.size
     beta = [f"beta[{name}]" for name in layout.x1_names]
     gamma = [f"gamma[{name}]" for name in layout.x3_names]
-    return [*beta, *layout.theta_names[:nonlinear], *gamma]
+    return [*beta, *layout.theta_names[: layout.nonlinear], *gamma]
 
 
 def _directions(layout: Layout, price_columns: Integers) -> Directions:
-    sigma, pi, prices = layout.sigma_rows.size, layout.pi_rows.size, price_columns.size
+    sigma, pi, rho, prices = (
+        layout.sigma_rows,
+        layout.pi_rows,
+        layout.rho_moved,
+        np.arange(price_columns.size),
+    )
+    none = np.zeros(rho.size + prices.size, np.int64)
     return Directions(
-        np.repeat(np.array([SIGMA, PI, ALPHA]), [sigma, pi, prices]),
-        np.concatenate((layout.sigma_rows, layout.pi_rows, np.arange(prices))),
-        np.concatenate((layout.sigma_cols, layout.pi_cols, np.zeros(prices, np.int64))),
+        np.repeat(np.array([SIGMA, PI, RHO, ALPHA]), [sigma.size, pi.size, rho.size, prices.size]),
+        np.concatenate((sigma, pi, rho, prices)),
+        np.concatenate((layout.sigma_cols, layout.pi_cols, none)),
     )
 
 

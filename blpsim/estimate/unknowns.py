@@ -19,6 +19,7 @@ def make_unknowns(layout: Layout, prices: Integers, *, supply: bool) -> Unknowns
         layout.sigma_cols,
         layout.pi_rows,
         layout.pi_cols,
+        layout.rho_moved,
         layout.beta_moved,
         layout.beta_given,
         layout.gamma_moved,
@@ -36,4 +37,6 @@ def make_unknowns(layout: Layout, prices: Integers, *, supply: bool) -> Unknowns
         gamma=layout.gamma0.copy(),
         d_beta=np.zeros(layout.beta0.size),
         d_gamma=np.zeros(layout.gamma0.size),
+        rho=layout.rho0.copy(),
+        d_rho=np.zeros(layout.rho0.size),
     )

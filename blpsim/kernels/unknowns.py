@@ -18,6 +18,9 @@ def take_apart(unknowns: Unknowns) -> bool:
     for k in range(places.pi_rows.size):
         tastes.pi[places.pi_rows[k], places.pi_columns[k]] = theta[n]
         n += 1
+    for k in range(places.rho_moved.size):
+        unknowns.rho[places.rho_moved[k]] = theta[n]
+        n += 1
     for k in range(places.beta_moved.size):
         unknowns.beta[places.beta_moved[k]] = theta[n]
         n += 1
@@ -53,6 +56,9 @@ def put_together(unknowns: Unknowns, state: State) -> bool:
         n += 1
     for k in range(places.pi_rows.size):
         gradient[n] = state.d_pi[places.pi_rows[k], places.pi_columns[k]]
+        n += 1
+    for k in range(places.rho_moved.size):
+        gradient[n] = unknowns.d_rho[places.rho_moved[k]]
         n += 1
     for k in range(places.beta_moved.size):
         gradient[n] = unknowns.d_beta[places.beta_moved[k]]

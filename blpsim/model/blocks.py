@@ -25,28 +25,37 @@ class Blocks(NamedTuple):
     """(K2, K2) lower-triangular."""
     pi: Matrix
     """(K2, D)."""
+    rho: Vector
+    """(H,) one a nest, (1,) one for all, or (0,) without nests."""
     gamma: Vector
     """(K3,) NaN where concentrated out."""
 
 
-CONCENTRATED = {"beta": True, "sigma": False, "pi": False, "gamma": True}
+CONCENTRATED = {"beta": True, "sigma": False, "pi": False, "rho": False, "gamma": True}
 """Whether elements without a value can be concentrated out."""
+RHO = "rho"
 _OWNERS = {
     "beta": "Model.linear",
     "sigma": "Model.nonlinear",
     "pi": "Model.demographics",
+    "rho": "Model.nests",
     "gamma": "Model.supply",
 }
 
 
-def block_names(names: ModelNames) -> dict[str, dict[str, Position]]:
-    """Return each block's element names, as ``pi[x,income]``, with their positions in PyBLP's order."""
-    x1, x2, x3, demographics = names
+def block_names(names: ModelNames, *, common_rho: bool = False) -> dict[str, dict[str, Position]]:
+    """Return each block's element names, as ``pi[x,income]``, with their positions in PyBLP's order.
+
+    common_rho  whether all nests have one rho, which is named so
+    """
+    x1, x2, x3, demographics, nests = names
+    apart: dict[str, Position] = {f"rho[{nest}]": (k,) for k, nest in enumerate(nests)}
     lower = ((row, column) for row in range(len(x2)) for column in range(row + 1))
     return {
         "beta": {f"beta[{label}]": (k,) for k, label in enumerate(x1)},
         "sigma": {f"sigma[{x2[row]},{x2[column]}]": (row, column) for row, column in lower},
         "pi": {f"pi[{x},{d}]": (k, m) for k, x in enumerate(x2) for m, d in enumerate(demographics)},
+        "rho": {"rho": (0,)} if common_rho and nests else apart,
         "gamma": {f"gamma[{label}]": (k,) for k, label in enumerate(x3)},
     }
 
@@ -54,6 +63,8 @@ def block_names(names: ModelNames) -> dict[str, dict[str, Position]]:
 def full_name(key: str, block: str) -> str:
     """Return an element's name, as ``beta[x]``, from a name with or without its block."""
     key = key.replace(", ", ",")
+    if key == block == RHO:
+        return key
     inner = key.removeprefix(f"{block}[").removesuffix("]") if key.startswith(f"{block}[") else key
     return f"{block}[{inner}]"
 

@@ -10,10 +10,13 @@ import numpy as np
 
 from blpsim.arrays import Booleans, Integers, Matrix, Vector
 from blpsim.errors import ParameterError
-from blpsim.model.blocks import Blocks, Position, block_names
+from blpsim.model.blocks import Blocks, Position
 from blpsim.model.columns import NO_COLUMNS
 from blpsim.model.model import ModelColumns
 from blpsim.model.parameters import Parameters
+
+HIGHEST_RHO = 0.99
+"""PyBLP's default upper bound."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -21,15 +24,16 @@ class Layout:
     """Where each parameter stands in theta, in its block, and among those reported.
 
     As in PyBLP, theta holds the estimated elements of sigma (its lower triangle, by rows), pi (by rows),
-    beta and gamma; elements of beta and gamma without a value are concentrated out.
+    rho, beta and gamma; elements of beta and gamma without a value are concentrated out.
     """
 
     x1_names: tuple[str, ...]
     x2_names: tuple[str, ...]
     x3_names: tuple[str, ...]
     demographic_names: tuple[str, ...]
+    nest_names: tuple[str, ...]
     names: tuple[str, ...]
-    """All that is estimated: beta, sigma, pi, gamma."""
+    """All that is estimated: beta, sigma, pi, rho, gamma."""
     theta_names: tuple[str, ...]
     """(P,) what the optimizer moves."""
     theta0: Vector
@@ -38,6 +42,8 @@ class Layout:
     """(K2, K2) starting values, fixed elements included."""
     pi0: Matrix
     """(K2, D)."""
+    rho0: Vector
+    """(H,) or (1,) starting values, (0,) without nests."""
     beta0: Vector
     """(K1,) NaN where concentrated out."""
     gamma0: Vector
@@ -48,12 +54,14 @@ class Layout:
     pi_rows: Integers
     """Row in pi of the elements of theta that follow."""
     pi_cols: Integers
+    rho_moved: Integers
+    """Positions in rho of the elements of theta that follow those of pi."""
     beta_given: Integers
     """Positions in beta that are not concentrated out."""
     gamma_given: Integers
     """Positions in gamma that are not concentrated out."""
     beta_moved: Integers
-    """Positions in beta of the elements of theta that follow those of pi."""
+    """Positions in beta of the elements of theta that follow those of rho."""
     gamma_moved: Integers
     """Positions in gamma of the last elements of theta."""
     sigma_used: Booleans
@@ -65,19 +73,27 @@ class Layout:
     _reported: Integers = field(repr=False)
 
     @property
-    def _stops(self) -> tuple[int, int, int]:
+    def _stops(self) -> tuple[int, int, int, int]:
         sigma = self.sigma_rows.size
         pi = sigma + self.pi_rows.size
-        return sigma, pi, pi + self.beta_moved.size
+        rho = pi + self.rho_moved.size
+        return sigma, pi, rho, rho + self.beta_moved.size
+
+    @property
+    def nonlinear(self) -> int:
+        """How many elements of theta are of sigma, pi and rho; they come first."""
+        return self._stops[2]
 
     def default_bounds(self) -> tuple[Vector, Vector]:
-        """Return lower and upper bounds, (P,) each: as in PyBLP, sigma's diagonal is not negative.
+        """Return lower and upper bounds, (P,) each, as in PyBLP: sigma's diagonal is not negative.
 
-        A negative start of a diagonal element is its own lower bound.
+        Elements of rho lie in [0, 0.99]. A negative start of a diagonal element is its own lower bound.
         """
         lower, upper = np.full(self.theta0.size, -np.inf), np.full(self.theta0.size, np.inf)
         diagonal = np.flatnonzero(self.sigma_rows == self.sigma_cols)
         lower[diagonal] = np.minimum(0, self.theta0[diagonal])
+        _, start, stop, _ = self._stops
+        lower[start:stop], upper[start:stop] = 0, np.maximum(HIGHEST_RHO, self.theta0[start:stop])
         return lower, upper
 
     def sigma(self, theta: Vector) -> Matrix:
@@ -88,14 +104,21 @@ class Layout:
 
     def pi(self, theta: Vector) -> Matrix:
         """Return pi, (K2, D), at theta."""
-        start, stop, _ = self._stops
+        start, stop, _, _ = self._stops
         pi = self.pi0.copy()
         pi[self.pi_rows, self.pi_cols] = theta[start:stop]
         return pi
 
+    def rho(self, theta: Vector) -> Vector:
+        """Return rho, (H,), at theta."""
+        _, start, stop, _ = self._stops
+        rho = self.rho0.copy()
+        rho[self.rho_moved] = theta[start:stop]
+        return rho
+
     def beta(self, theta: Vector) -> Vector:
         """Return beta, (K1,), at theta, NaN where concentrated out."""
-        _, start, stop = self._stops
+        _, _, start, stop = self._stops
         beta = self.beta0.copy()
         beta[self.beta_moved] = theta[start:stop]
         return beta
@@ -103,7 +126,7 @@ class Layout:
     def gamma(self, theta: Vector) -> Vector:
         """Return gamma, (K3,), at theta, NaN where concentrated out."""
         gamma = self.gamma0.copy()
-        gamma[self.gamma_moved] = theta[self._stops[2] :]
+        gamma[self.gamma_moved] = theta[self._stops[3] :]
         return gamma
 
     def values(self, theta: Vector, beta: Vector, gamma: Vector) -> Vector:
@@ -112,7 +135,7 @@ class Layout:
         beta   (K1,)  what is concentrated out is read here, the rest in theta
         gamma  (K3,)
         """
-        start, stop = self._stops[1:]
+        start, stop = self._stops[2:]
         given = beta.copy(), gamma.copy()
         given[0][self.beta_moved] = theta[start:stop]
         given[1][self.gamma_moved] = theta[stop:]
@@ -129,17 +152,20 @@ class Layout:
         """
         sigma = self.sigma0.copy() if fixed else np.full_like(self.sigma0, np.nan)
         pi = self.pi0.copy() if fixed else np.full_like(self.pi0, np.nan)
-        k1, start = self.beta0.size, self._stops[1]
+        k1, start = self.beta0.size, self._stops[2]
         everything = np.concatenate((self.beta0, np.empty(start), self.gamma0))
         everything = everything if fixed else np.full_like(everything, np.nan)
         everything[self._reported] = values
         nonlinear = everything[k1 : k1 + start]
         sigma[self.sigma_rows, self.sigma_cols] = nonlinear[: self.sigma_rows.size]
-        pi[self.pi_rows, self.pi_cols] = nonlinear[self.sigma_rows.size :]
+        pi[self.pi_rows, self.pi_cols] = nonlinear[self._stops[0] : self._stops[1]]
+        rho = self.rho0.copy() if fixed else np.full_like(self.rho0, np.nan)
+        rho[self.rho_moved] = nonlinear[self._stops[1] :]
         return Parameters(
             beta=everything[:k1],
             sigma=sigma if sigma.size else None,
             pi=pi if pi.size else None,
+            rho=rho if rho.size else None,
             gamma=everything[k1 + start :] if self.gamma0.size else None,
             free=dict.fromkeys(self.theta_names, True),
         )
@@ -169,11 +195,11 @@ def _layout(parameters: Parameters, columns: ModelColumns, supply: bool) -> Layo
     if supply:
         _check_price_coefficients(columns, blocks)
     estimated = parameters.estimated(names, blocks)
-    elements = block_names(names)
+    elements = parameters.elements(names)
     moved = {block: [n for n in elements[block] if estimated.get(n, False)] for block in elements}
     linear = {block: [n for n in elements[block] if estimated.get(n, True)] for block in ("beta", "gamma")}
-    theta_names = (*moved["sigma"], *moved["pi"], *moved["beta"], *moved["gamma"])
-    reported = (*linear["beta"], *moved["sigma"], *moved["pi"], *linear["gamma"])
+    theta_names = (*moved["sigma"], *moved["pi"], *moved["rho"], *moved["beta"], *moved["gamma"])
+    reported = (*linear["beta"], *moved["sigma"], *moved["pi"], *moved["rho"], *linear["gamma"])
     places = {name: place for place, name in enumerate(reported)}
     at = {b: _positions(elements[b], moved[b], getattr(blocks, b).ndim) for b in elements}
     return Layout(
@@ -181,17 +207,20 @@ def _layout(parameters: Parameters, columns: ModelColumns, supply: bool) -> Layo
         x2_names=names.x2,
         x3_names=names.x3,
         demographic_names=names.demographics,
+        nest_names=names.nests,
         names=reported,
         theta_names=theta_names,
         theta0=_starting_values(blocks, at),
         sigma0=blocks.sigma,
         pi0=blocks.pi,
+        rho0=blocks.rho,
         beta0=blocks.beta,
         gamma0=blocks.gamma,
         sigma_rows=at["sigma"][:, 0].copy(),
         sigma_cols=at["sigma"][:, 1].copy(),
         pi_rows=at["pi"][:, 0].copy(),
         pi_cols=at["pi"][:, 1].copy(),
+        rho_moved=at["rho"][:, 0].copy(),
         beta_given=np.flatnonzero(~np.isnan(blocks.beta)),
         gamma_given=np.flatnonzero(~np.isnan(blocks.gamma)),
         beta_moved=at["beta"][:, 0].copy(),
@@ -199,7 +228,7 @@ def _layout(parameters: Parameters, columns: ModelColumns, supply: bool) -> Layo
         sigma_used=_used(blocks.sigma, at["sigma"]),
         theta_positions=np.array([places[name] for name in theta_names], np.int64),
         concentrated_positions=np.array([places[n] for n in reported if n not in estimated], np.int64),
-        _reported=_reported(elements, linear, len(moved["sigma"]) + len(moved["pi"])),
+        _reported=_reported(elements, linear, sum(len(moved[block]) for block in ("sigma", "pi", "rho"))),
     )
 
 
@@ -213,7 +242,7 @@ def _positions(elements: Mapping[str, Position], names: list[str], dimensions: i
 
 
 def _starting_values(blocks: Blocks, at: Mapping[str, Integers]) -> Vector:
-    parts = [getattr(blocks, block)[tuple(at[block].T)] for block in ("sigma", "pi", "beta", "gamma")]
+    parts = [getattr(blocks, block)[tuple(at[block].T)] for block in ("sigma", "pi", "rho", "beta", "gamma")]
     return np.concatenate(parts)
 
 

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, cast
 
+import numpy as np
+
+from blpsim.arrays import Integers
 from blpsim.checks import check_fields
 from blpsim.errors import ConfigurationError, FormulaError
 from blpsim.model.absorption import compile_absorption
 from blpsim.model.columns import NO_COLUMNS, PRICES, Columns
 from blpsim.model.expressions import Data
 from blpsim.model.formula import Formula, compile_formula
+from blpsim.model.tables import group_codes
 
 SHARES = "shares"
 
@@ -25,6 +29,7 @@ class ModelNames(NamedTuple):
     x2: tuple[str, ...]
     x3: tuple[str, ...]
     demographics: tuple[str, ...]
+    nests: tuple[str, ...] = ()
 
 
 class ModelColumns(NamedTuple):
@@ -35,11 +40,13 @@ class ModelColumns(NamedTuple):
     x3: Columns
     demographics: tuple[str, ...]
     """Labels of the agents' demographics, whose data are not the products'."""
+    nests: tuple[str, ...] = ()
+    """Labels of the nests, sorted."""
 
     @property
     def names(self) -> ModelNames:
         """The labels of all columns."""
-        return ModelNames(self.x1.names, self.x2.names, self.x3.names, self.demographics)
+        return ModelNames(self.x1.names, self.x2.names, self.x3.names, self.demographics, self.nests)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,6 +63,8 @@ class Model:
     """X3, characteristics that make costs; None without a supply side."""
     costs: Costs = "linear"
     """Whether costs or their logs are linear in X3."""
+    nests: str | None = None
+    """The column that says which nest a product is in, as ``"nesting_ids"``; None without nests."""
     absorb_demand: str | None = None
     """Demand-side fixed effects, as ``"C(product_ids) + C(market_ids)"``."""
     absorb_supply: str | None = None
@@ -122,7 +131,20 @@ class Model:
             _bound(self.nonlinear_formula, products),
             _bound(self.supply_formula, products),
             self._demographic_names(demographics),
+            self._nest_names(products),
         )
+
+    def nest_codes(self, products: Data) -> Integers:
+        """Return each product's nest, (N,), as its place among the labels of ``ModelColumns.nests``."""
+        return group_codes(np.asarray(products[cast(str, self.nests)]))[0]
+
+    def _nest_names(self, products: Data) -> tuple[str, ...]:
+        if self.nests is None:
+            return ()
+        if self.nests not in products:
+            why = f"there are {', '.join(products)}"
+            raise FormulaError("Model.nests", self.nests, "a column of the products", why)
+        return tuple(str(name) for name in group_codes(np.asarray(products[self.nests]))[1])
 
     def _demographic_names(self, demographics: Columns | tuple[str, ...] | None) -> tuple[str, ...]:
         if isinstance(demographics, Columns):

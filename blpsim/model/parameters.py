@@ -10,9 +10,19 @@ from typing import cast
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from blpsim.arrays import Vector
 from blpsim.checks import check, numbers
 from blpsim.errors import ParameterError
-from blpsim.model.blocks import CONCENTRATED, Block, Blocks, block_names, fill_block, names_given
+from blpsim.model.blocks import (
+    CONCENTRATED,
+    RHO,
+    Block,
+    Blocks,
+    Position,
+    block_names,
+    fill_block,
+    names_given,
+)
 from blpsim.model.model import ModelNames
 
 
@@ -30,6 +40,8 @@ class Parameters:
     """(K2, K2) root of the covariance of tastes; only its lower triangle counts, as in PyBLP."""
     pi: Block = None
     """(K2, D) interactions of X2 with demographics."""
+    rho: Block = None
+    """Correlations within nests: one for all, named ``rho``, or (H,) one a nest, named ``rho[a]``."""
     gamma: Block = None
     """(K3,) coefficients of X3; NaN, None and names left out are concentrated out."""
     free: Iterable[str] | Mapping[str, bool] | None = None
@@ -54,15 +66,22 @@ class Parameters:
             For names that do not exist, wrong shapes, values that are not finite, and blocks that the
             model needs or does not have.
         """
-        positions = block_names(names)
-        k1, k2, k3, d = (len(labels) for labels in names)
+        positions = self.elements(names)
+        k1, k2, k3, d, _ = (len(labels) for labels in names)
         sigma = fill_block(self.sigma, "sigma", positions["sigma"], (k2, k2))
         return Blocks(
             fill_block(self.beta, "beta", positions["beta"], (k1,)),
             np.tril(sigma),
             fill_block(self.pi, "pi", positions["pi"], (k2, d)),
+            _checked_rho(fill_block(self.rho, "rho", positions["rho"], (len(positions["rho"]),))),
             fill_block(self.gamma, "gamma", positions["gamma"], (k3,)),
         )
+
+    def elements(self, names: ModelNames) -> dict[str, dict[str, Position]]:
+        """Return each block's element names with their positions, for the model whose labels these are."""
+        mapped = isinstance(self.rho, Mapping) and set(self.rho) == {RHO}
+        common = mapped or (not isinstance(self.rho, Mapping) and np.size(cast(ArrayLike, self.rho)) == 1)
+        return block_names(names, common_rho=self.rho is not None and common)
 
     def estimated(self, names: ModelNames, blocks: Blocks | None = None) -> dict[str, bool]:
         """Return, for each element with a value, whether it is estimated; by default zeros are not.
@@ -75,7 +94,7 @@ class Parameters:
         blocks = blocks or self.blocks(names)
         values = {
             name: getattr(blocks, block)[position]
-            for block, elements in block_names(names).items()
+            for block, elements in self.elements(names).items()
             for name, position in elements.items()
         }
         estimated = {name: bool(value != 0) for name, value in values.items() if not np.isnan(value)}
@@ -89,7 +108,7 @@ class Parameters:
         return estimated
 
     def by_name(self, names: ModelNames, *, zeros: bool = False) -> dict[str, float]:
-        """Return the elements that have a value, in the order beta, sigma, pi, gamma.
+        """Return the elements that have a value, in the order beta, sigma, pi, rho, gamma.
 
         zeros  whether to list zeros that nobody frees or names, too
 
@@ -101,7 +120,7 @@ class Parameters:
         blocks = self.blocks(names)
         estimated = self.estimated(names, blocks)
         values: dict[str, float] = {}
-        for block, elements in block_names(names).items():
+        for block, elements in self.elements(names).items():
             named = names_given(getattr(self, block), block)
             for name, position in elements.items():
                 if zeros or estimated.get(name, False) or name in named:
@@ -116,7 +135,7 @@ class Parameters:
         ParameterError
             When a name does not exist; and as ``blocks``.
         """
-        positions = block_names(names)
+        positions = self.elements(names)
         blocks = self.blocks(names)._asdict()
         for name, value in values.items():
             block = name.partition("[")[0]
@@ -149,6 +168,14 @@ def _as_mapping(free: Iterable[str] | Mapping[str, bool]) -> dict[str, bool]:
 
 def _matching(pattern: str) -> Callable[[str], bool]:
     if pattern in CONCENTRATED:
-        pattern = f"{pattern}[*]"
-    compiled = re.compile(re.escape(pattern).replace(r"\*", ".*"))
+        compiled = re.compile(rf"{pattern}(\[.*\])?")
+    else:
+        compiled = re.compile(re.escape(pattern).replace(r"\*", ".*"))
     return lambda name: compiled.fullmatch(name) is not None
+
+
+def _checked_rho(rho: Vector) -> Vector:
+    if ((rho < 0) | (rho >= 1)).any():
+        got = float(rho[(rho < 0) | (rho >= 1)][0])
+        raise ParameterError("Parameters.rho", got, "in [0, 1)", "at 1 choice within a nest is deterministic")
+    return rho

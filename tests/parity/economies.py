@@ -23,6 +23,7 @@ class Truth:
     sigma: Array | None
     pi: Array | None
     gamma: Array
+    rho: Array | None
 
 
 def draw_products(features: Features, generator: np.random.Generator) -> dict[str, Array]:
@@ -40,6 +41,8 @@ def draw_products(features: Features, generator: np.random.Generator) -> dict[st
         "y": generator.normal(size=number),
         "w": generator.uniform(0.5, 1.5, number),
     }
+    if features.nests:
+        products["nesting_ids"] = generator.integers(0, 3, number)
     if features.string_ids:
         names = {"market_ids": "t{}", "firm_ids": "firm {}", "brand": "b{}", "clustering_ids": "c{}"}
         products |= {name: np.array([form.format(i) for i in products[name]]) for name, form in names.items()}
@@ -88,7 +91,13 @@ def draw_truth(features: Features, generator: np.random.Generator) -> Truth:
     beta = np.array([level, *(values[name] for name in features.linear)])
     sigma, pi = _heterogeneity(features, generator)
     constant = 0.9 if features.log_costs else 2.5
-    return Truth(beta=beta, sigma=sigma, pi=pi, gamma=np.array([constant, 0.15, 0.2, 0.05]))
+    gamma = np.array([constant, 0.15, 0.2, 0.05])
+    return Truth(beta=beta, sigma=sigma, pi=pi, gamma=gamma, rho=_correlations(features, generator))
+
+
+def _correlations(features: Features, generator: np.random.Generator) -> Array | None:
+    size = {"": None, "common": (), "apart": (3,)}[features.nests]
+    return None if size is None else np.asarray(generator.uniform(0.2, 0.7, size))
 
 
 def _heterogeneity(features: Features, generator: np.random.Generator) -> tuple[Array | None, Array | None]:
@@ -129,6 +138,7 @@ def equilibrium(
         beta=truth.beta,
         sigma=truth.sigma,
         pi=truth.pi,
+        rho=truth.rho,
         gamma=truth.gamma,
         xi=errors[:, 0],
         omega=0.3 * errors[:, 1] if features.log_costs else errors[:, 1],
@@ -147,6 +157,8 @@ def economy_model(features: Features) -> dict[str, str]:
     if features.nonlinear:
         constant = "1" if "1" in features.nonlinear else "0"
         model["nonlinear"] = formula(tuple(n for n in features.nonlinear if n != "1"), constant)
+    if features.nests:
+        model["nests"] = "nesting_ids"
     return model
 
 

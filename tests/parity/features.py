@@ -38,6 +38,8 @@ class Features:
     given_linear: bool
     """Some exogenous linear coefficients are parameters of the optimizer."""
     bounded_costs: bool
+    nests: str
+    """Whether products are in nests: "" or "common" or "apart", as their rho is."""
     string_ids: bool
     shuffled: bool
 
@@ -62,6 +64,7 @@ class Features:
             "given W" if self.given_weights else "",
             "given linear" if self.given_linear else "",
             "bounded costs" if self.bounded_costs else "",
+            f"{self.nests} rho" if self.nests else "",
         ]
         used = (*self.linear, *self.nonlinear)
         return (*filter(None, chosen), *(term for term in PRICE_TERMS[1:] if term in used))
@@ -97,6 +100,7 @@ def draw_features(generator: np.random.Generator) -> Features:
         given_weights=often(0.25),
         given_linear=often(0.25),
         bounded_costs=supply and often(0.3),
+        nests=str(generator.choice(["", "common", "apart"], p=[0.6, 0.2, 0.2])),
         string_ids=often(0.5),
         shuffled=often(0.6),
     )

@@ -37,7 +37,7 @@ def random_case(seed: int) -> Case:
     truth = draw_truth(features, generator)
     products |= equilibrium(features, products, agents, truth, generator)
     start = draw_start(features, truth, generator)
-    moved = sum(int(np.count_nonzero(start[name])) for name in ("sigma", "pi") if name in start)
+    moved = sum(int(np.count_nonzero(start[name])) for name in ("sigma", "pi", "rho") if name in start)
     products |= draw_instruments(products, min(16, 3 + moved + int(generator.integers(0, 3))), 4)
     if features.dropped_sigma and agents is not None and generator.uniform() < 0.5:
         del agents[f"nodes{dimensions - 1}"]
@@ -82,7 +82,7 @@ def draw_start(features: Features, truth: Truth, generator: np.random.Generator)
     """
     near = {
         name: value * generator.uniform(0.9, 1.1, value.shape)
-        for name in ("beta", "sigma", "pi", "gamma")
+        for name in ("beta", "sigma", "pi", "rho", "gamma")
         if (value := getattr(truth, name)) is not None
     }
     names = ("1", *features.linear)
