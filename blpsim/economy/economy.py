@@ -22,6 +22,7 @@ from blpsim.economy.equilibrium import PricedDemand, PriceIteration, Prices, equ
 from blpsim.errors import ConfigurationError, DataError
 from blpsim.model.conduct import Conduct, pricing_offsets, read_conduct
 from blpsim.model.model import Model
+from blpsim.model.nests import nested
 from blpsim.model.panel import Agents, Products, offsets
 from blpsim.model.parameters import Parameters
 
@@ -210,6 +211,7 @@ class Economy:
             tastes=Tastes(blocks.sigma, blocks.pi, blocks.beta[columns.x1.depends_on_prices]),
             consumers=self.agents.consumers((blocks.sigma != 0).any(axis=0) if columns.x2.names else None),
             offsets=self.offsets,
+            nested=nested(self.model, self.products, blocks.rho),
         )
         return demand if prices is None else demand.written_at(self._prices(prices))
 

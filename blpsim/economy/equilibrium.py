@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -12,11 +13,13 @@ from numpy.typing import NDArray
 from blpsim.arrays import Booleans, Consumers, Integers, Matrix, Offsets, Slopes, Tastes, Vector
 from blpsim.checks import check_count, check_fields
 from blpsim.errors import ConfigurationError
+from blpsim.kernels.general.pricing import nested_pricing, solve_nested_equilibrium
 from blpsim.kernels.inversion import MEMORY
 from blpsim.kernels.pricing import LONGEST_MOVE, Equilibrium, Histories, accelerate_markets, solve_equilibrium
-from blpsim.kernels.zeta import HISTORY_ROWS, PricedUtilities, PricingBench, pricing_bench
+from blpsim.kernels.zeta import HISTORY_ROWS, PricedUtilities, pricing_bench
 from blpsim.model.columns import PRICES, Columns
 from blpsim.model.conduct import Conduct, pricing_offsets
+from blpsim.model.nests import Nested
 from blpsim.status import Status
 
 _ACCELERATED_EVALUATIONS = 100
@@ -56,6 +59,7 @@ class PricedDemand:
     """Their alpha has a coefficient for each X1 column that depends on prices."""
     consumers: Consumers
     offsets: Offsets
+    nested: Nested | None = None
 
     @property
     def is_affine(self) -> bool:
@@ -127,8 +131,8 @@ def equilibrium_prices(
 
 def shares_at_prices(demand: PricedDemand, prices: Vector) -> Vector:
     """Return the shares, (N,), that demand has at prices (N,)."""
-    step, bench = _empty(demand.offsets), _bench(demand, demand.offsets)
-    solve_equilibrium(step, demand.written_at(prices).tangent(), demand.offsets, prices, 0.0, (0, 1), bench)
+    step, solve = _empty(demand.offsets), _solver(demand, demand.offsets)
+    solve(step, demand.written_at(prices).tangent(), demand.offsets, prices, 0.0, (0, 1))
     return step.shares
 
 
@@ -161,16 +165,23 @@ def _empty(offsets: Offsets) -> Equilibrium:
     return Equilibrium(np.zeros(products), np.empty(products), np.empty(markets), evaluations)
 
 
-def _bench(demand: PricedDemand, offsets: Offsets) -> PricingBench:
-    return pricing_bench(offsets, demand.tastes.sigma.shape[0])
+def _solver(demand: PricedDemand, offsets: Offsets) -> Callable[..., None]:
+    """Return the kernel that solves for equilibria of this demand, with its scratch space."""
+    coefficients, nested = demand.tastes.sigma.shape[0], demand.nested
+    if nested is None:
+        return partial(solve_equilibrium, bench=pricing_bench(offsets, coefficients))
+    ownership = np.ones((int(offsets.products[-1]), int(np.diff(offsets.firm_products).max())))
+    nests = (nested.blocks.offsets, nested.blocks.nests, nested.kappa)
+    pricing = nested_pricing(nests, offsets, ownership, coefficients)
+    return partial(solve_nested_equilibrium, pricing=pricing)
 
 
 def _solve_affine(
     demand: PricedDemand, costs: Vector, offsets: Offsets, iteration: PriceIteration
 ) -> Equilibrium:
     equilibrium, limits = _empty(offsets), (_ACCELERATED_EVALUATIONS, iteration.max_evaluations)
-    utilities, bench = demand.tangent(), _bench(demand, offsets)
-    solve_equilibrium(equilibrium, utilities, offsets, costs, iteration.tolerance, limits, bench)
+    solve = _solver(demand, offsets)
+    solve(equilibrium, demand.tangent(), offsets, costs, iteration.tolerance, limits)
     return equilibrium
 
 
@@ -198,13 +209,13 @@ class _Search(NamedTuple):
 
     def advance(self, markets: Booleans, limit: int, *, accelerated: bool) -> Booleans:
         """Return which markets have no equilibrium after so many evaluations; others stay at theirs."""
-        bench, widest = _bench(self.demand, self.offsets), np.diff(self.offsets.products).max()
+        solve, widest = _solver(self.demand, self.offsets), np.diff(self.offsets.products).max()
         histories = Histories(np.empty((markets.size, HISTORY_ROWS, widest)), np.empty((MEMORY + 1, MEMORY)))
         active, lost = markets.copy(), markets.copy()
         for evaluation in range(limit):
             if not active.any():
                 break
-            moves = self._moves(bench)
+            moves = self._moves(solve)
             self.equilibrium.evaluations[active] += 1
             settled = self._are_settled(moves)
             lost &= ~(active & settled)
@@ -223,14 +234,14 @@ class _Search(NamedTuple):
     def _by_product(self, markets: Booleans) -> Booleans:
         return np.repeat(markets, np.diff(self.offsets.products))
 
-    def _moves(self, bench: PricingBench) -> Vector:
+    def _moves(self, solve: Callable[..., None]) -> Vector:
         """Return zeta less the markups, (N,), and fill in shares and residuals."""
         step = _empty(self.offsets)._replace(
             shares=self.equilibrium.shares, residuals=self.equilibrium.residuals
         )
         step.markups[:] = self.equilibrium.markups
         utilities = self.demand.written_at(self.costs + self.equilibrium.markups).tangent()
-        solve_equilibrium(step, utilities, self.offsets, self.costs, 0.0, (0, 1), bench)
+        solve(step, utilities, self.offsets, self.costs, 0.0, (0, 1))
         return step.markups - self.equilibrium.markups
 
     def _are_settled(self, moves: Vector) -> Booleans:

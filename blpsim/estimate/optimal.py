@@ -17,6 +17,7 @@ from blpsim.estimate.result import Result
 from blpsim.estimate.setting import Setting, make_setting
 from blpsim.model.instruments import Excluded
 from blpsim.model.layout import Layout
+from blpsim.model.nests import nested
 from blpsim.model.panel import offsets
 
 _ROUNDING = 1e-10
@@ -56,6 +57,7 @@ def _fitted_demand(setting: Setting, result: Result) -> PricedDemand:
         tastes=Tastes(blocks.sigma, blocks.pi, blocks.beta[setting.price_columns]),
         consumers=setting.agents.consumers(used if columns.x2.names else None),
         offsets=offsets(products, setting.agents),
+        nested=nested(setting.model, products, blocks.rho),
     )
 
 

@@ -51,3 +51,20 @@ def nest_blocks(model: Model, products: Products) -> NestBlocks:
     blocks, places = np.unique(np.repeat(np.arange(counts.size), counts) * size + codes, return_inverse=True)
     starts = np.searchsorted(blocks // size, np.arange(counts.size + 1))
     return NestBlocks(starts, places.reshape(-1) - np.repeat(starts[:-1], counts), blocks % size)
+
+
+class Nested(NamedTuple):
+    """Nests with their correlations."""
+
+    blocks: NestBlocks
+    kappa: Vector
+    """(B,) 1 / (1 - rho)."""
+
+
+def nested(model: Model, products: Products, rho: Vector) -> Nested | None:
+    """Return the nests that products are in, with rho (H,) or (1,); None without nests."""
+    if model.nests is None:
+        return None
+    blocks = nest_blocks(model, products)
+    kappa: Vector = 1 / (1 - blocks.correlations(rho))
+    return Nested(blocks, kappa)

@@ -13,7 +13,8 @@ from blpsim.economy.equilibrium import PricedDemand
 from blpsim.errors import ParameterError
 from blpsim.model.blocks import Blocks, block_names
 from blpsim.model.columns import Columns
-from blpsim.model.model import Costs, ModelColumns
+from blpsim.model.model import Costs, Model, ModelColumns
+from blpsim.model.nests import nested
 from blpsim.model.panel import Agents, Products, offsets
 from blpsim.model.parameters import Parameters
 from blpsim.simulate.distributions import AnyDistribution, draw
@@ -77,7 +78,7 @@ def marginal_costs(x3: Columns, data: Data, gamma: Vector, omega: Vector, kind: 
 
 
 def demand_for(
-    columns: ModelColumns, products: Products, agents: Agents, blocks: Blocks, xi: Vector
+    model: Model, columns: ModelColumns, products: Products, agents: Agents, blocks: Blocks, xi: Vector
 ) -> PricedDemand:
     """Return demand with mean utilities X1 beta + xi at the products' prices."""
     return PricedDemand(
@@ -88,4 +89,5 @@ def demand_for(
         tastes=Tastes(blocks.sigma, blocks.pi, blocks.beta[columns.x1.depends_on_prices]),
         consumers=agents.consumers(),
         offsets=offsets(products, agents),
+        nested=nested(model, products, blocks.rho),
     )

@@ -136,11 +136,13 @@ class Scenario:
         """Return the dataset with the prices and shares that follow from what was drawn."""
         blocks, costs = self._truth.blocks, None
         if self.model.supply is None:
-            demand = demand_for(columns, products, agents, blocks, shocks.xi)
+            demand = demand_for(self.model, columns, products, agents, blocks, shocks.xi)
             found = at_given_prices(demand)
         else:
             costs = marginal_costs(columns.x3, products.columns, blocks.gamma, shocks.omega, self.model.costs)
-            demand = demand_for(columns, products.replaced(prices=costs), agents, blocks, shocks.xi)
+            demand = demand_for(
+                self.model, columns, products.replaced(prices=costs), agents, blocks, shocks.xi
+            )
             found = equilibrium_prices(demand, costs, Conduct(self.conduct), self.prices)
         products = products.replaced(prices=found.prices, shares=found.shares)
         economy = Economy(

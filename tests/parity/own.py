@@ -13,6 +13,7 @@ import blpsim as bs
 from blpsim.arrays import Tastes
 from blpsim.economy.equilibrium import PricedDemand, equilibrium_prices
 from blpsim.model.layout import layout
+from blpsim.model.nests import nested
 from blpsim.model.panel import Products, offsets
 
 from .case import Case
@@ -67,6 +68,7 @@ def own_demand(
         tastes=tastes,
         consumers=setting.agents.consumers(used),
         offsets=offsets(setting.products, setting.agents),
+        nested=nested(setting.model, setting.products, start.rho(theta)),
     )
     return demand, setting.products
 

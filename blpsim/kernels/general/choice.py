@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 
 from blpsim.arrays import Integers, Matrix, Vector
-from blpsim.kernels.choice import copy, fill, fill_utilities
+from blpsim.kernels.choice import copy, fill
 from blpsim.kernels.compile import inner_kernel
 from blpsim.kernels.elementary import exp, log
 
@@ -46,14 +46,13 @@ class NestedMarket(NamedTuple):
 
 
 @inner_kernel
-def exponentiate_nests(market: NestedMarket, delta: Vector, x2: Matrix, coefficients: Matrix) -> None:
-    """Fill odds, highest, scale and outside at delta (J,), from x2 (J, K2) and coefficients (K2, I*)."""
+def exponentiate_nests(market: NestedMarket) -> None:
+    """Turn odds, which hold utilities V_ij, into odds, and fill highest, scale and outside."""
     odds, ceiling, agents = market.odds, market.total, market.weights.size
-    fill_utilities(odds, delta, x2, coefficients, agents)
     fill(ceiling, 0.0)
     for h in range(market.kappa.size):
         fill(market.highest[h][:agents], -np.inf)
-    for j in range(delta.size):
+    for j in range(market.nest.size):
         h, row = market.nest[j], odds[j]
         kappa, highest = market.kappa[h], market.highest[h]
         for i in range(agents):
@@ -63,7 +62,7 @@ def exponentiate_nests(market: NestedMarket, delta: Vector, x2: Matrix, coeffici
         share, highest, scale = 1.0 / market.kappa[h], market.highest[h], market.scale[h]
         for i in range(agents):
             scale[i] = exp(share * highest[i] - ceiling[i])
-    for j in range(delta.size):
+    for j in range(market.nest.size):
         h, row = market.nest[j], odds[j]
         kappa, highest = market.kappa[h], market.highest[h]
         for i in range(agents):

@@ -16,7 +16,7 @@ from blpsim.kernels.evaluation import FINE, NO_DERIVATIVE
 from blpsim.kernels.forward import fill_draw, prepare_direction
 from blpsim.kernels.general.choice import NestedMarket
 from blpsim.kernels.general.evaluation import market_nests
-from blpsim.kernels.general.gradient import Firm, fill_owned_sums
+from blpsim.kernels.general.gradient import Firm, fill_markup_sums, fill_owned_sums
 from blpsim.kernels.general.linear import solve_nested_derivative
 from blpsim.kernels.linear import solve_factorized
 
@@ -91,25 +91,6 @@ def fill_d_probabilities(
 
 
 @inner_kernel
-def fill_d_owned_sums(
-    sums: Matrix, j: int, market: NestedMarket, firm: Firm, d_probabilities: Matrix
-) -> None:
-    """Fill sums (2, I*) of a firm's product j: sum_k H_jk eta_k ds_ik, and the same over j's nest."""
-    agents, h = market.weights.size, market.nest[firm.start + j]
-    markup, near = sums[0], sums[1]
-    for i in range(agents):
-        markup[i] = 0.0
-        near[i] = 0.0
-    for k in range(firm.eta.size):
-        row, earned = d_probabilities[firm.start + k], firm.ownership[j, k] * firm.eta[k]
-        for i in range(agents):
-            markup[i] += earned * row[i]
-        if market.nest[firm.start + k] == h:
-            for i in range(agents):
-                near[i] += earned * row[i]
-
-
-@inner_kernel
 def d_owned_product(
     j: int,
     market: NestedMarket,
@@ -121,7 +102,7 @@ def d_owned_product(
 ) -> float:
     """Return minus the element of dDelta eta of a firm's product j.
 
-    sums  (3, I*) of ``fill_owned_sums`` and (2, I*) of ``fill_d_owned_sums``
+    sums  (3, I*) of ``fill_owned_sums`` and (2, I*) of ``fill_markup_sums`` at the derivatives
     """
     place = firm.start + j
     row, inner, slope = firm.probabilities[j], market.odds[place], firm.slopes[j * firm.step]
@@ -162,7 +143,7 @@ def d_nested_markups(
         for j in range(stop - start):
             sums = (bench.agents[3:6], nesting.owned)
             fill_owned_sums(sums[0], j, market, firm)
-            fill_d_owned_sums(sums[1], j, market, firm, nesting.seeds)
+            fill_markup_sums(sums[1], j, market, firm, nesting.seeds)
             d_kappa = d_kappa_of(market.nest[firm.start + j], nesting.offsets[t], nesting, move)
             right[j] = d_owned_product(j, market, firm, move, d_kappa, nesting.seeds, sums)
         solve_factorized(right, state.factors[start:stop], state.pivots[start:stop])

@@ -69,6 +69,23 @@ def fill_owned_sums(sums: Matrix, j: int, market: NestedMarket, firm: Firm) -> N
 
 
 @inner_kernel
+def fill_markup_sums(sums: Matrix, j: int, market: NestedMarket, firm: Firm, rows: Matrix) -> None:
+    """Fill sums (2, I*) of a firm's product j from rows (J, I*): sum_k H_jk eta_k row_k, and in j's nest."""
+    agents, h = market.weights.size, market.nest[firm.start + j]
+    markup, near = sums[0], sums[1]
+    for i in range(agents):
+        markup[i] = 0.0
+        near[i] = 0.0
+    for k in range(firm.eta.size):
+        row, earned = rows[firm.start + k], firm.ownership[j, k] * firm.eta[k]
+        for i in range(agents):
+            markup[i] += earned * row[i]
+        if market.nest[firm.start + k] == h:
+            for i in range(agents):
+                near[i] += earned * row[i]
+
+
+@inner_kernel
 def fill_owned_product(
     seeds: tuple[Vector, Vector], q: Vector, j: int, market: NestedMarket, firm: Firm, sums: Matrix
 ) -> tuple[float, float]:

@@ -16,7 +16,7 @@ from typing import NamedTuple
 import numpy as np
 
 from blpsim.arrays import Bench, InversionRule, Target, Vector
-from blpsim.kernels.choice import copy, fill
+from blpsim.kernels.choice import copy, fill, fill_utilities
 from blpsim.kernels.compile import driver_kernel, inner_kernel
 from blpsim.kernels.elementary import exp, log
 from blpsim.kernels.general.choice import NestedMarket, exponentiate_nests, nested_shares_at
@@ -90,7 +90,8 @@ def iterate_nested_inversion(
                 return evaluation, np.inf
         if distance > REBASING:
             copy(base, delta)
-            exponentiate_nests(market, delta, target.x2, target.coefficients)
+            fill_utilities(market.odds, delta, target.x2, target.coefficients, market.weights.size)
+            exponentiate_nests(market)
             fill(growth, 1.0)
         outside_share = nested_shares_at(market, shares, nests.shares, growth)
         residual = fill_log_ratio(log_ratio, shares, target.log_shares, rule.tolerance)
