@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from blpsim.simulate.distributions import OneOf as OneOf
     from blpsim.simulate.distributions import PerMarket as PerMarket
     from blpsim.simulate.distributions import Uniform as Uniform
+    from blpsim.simulate.markets import Assign as Assign
     from blpsim.simulate.markets import Errors as Errors
     from blpsim.simulate.markets import Markets as Markets
     from blpsim.simulate.scenario import Scenario as Scenario
@@ -88,7 +89,7 @@ _NAMES = {
         "PerMarket",
         "Uniform",
     ),
-    "simulate.markets": ("Errors", "Markets"),
+    "simulate.markets": ("Assign", "Errors", "Markets"),
     "simulate.scenario": ("Scenario",),
     "status": ("Status",),
     "store.study": ("Study", "open_study"),

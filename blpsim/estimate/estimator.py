@@ -169,7 +169,9 @@ class Estimator:
 
     def _excluded(self, dataset: Dataset, columns: ModelColumns) -> Excluded:
         instruments = cast(Instruments, self.instruments)
-        return instruments.build(instrument_source(dataset.economy.products, columns))
+        model, products = dataset.economy.model, dataset.economy.products
+        nests = None if model.nests is None else model.nest_codes(products.columns)
+        return instruments.build(instrument_source(products, columns, nests=nests))
 
     def _starts(self, bound: Layout, first: Solution | None, streams: Streams) -> Matrix:
         if first is None:
@@ -228,7 +230,7 @@ def _start(truth: Parameters, columns: ModelColumns, supply: bool) -> Parameters
     beta = truth.blocks(columns.names).beta
     kept = columns.x1.depends_on_prices & supply
     free = truth.free if isinstance(truth.free, Mapping) else dict.fromkeys(truth.free or (), True)
-    free = {name: value for name, value in free.items() if name.startswith(("sigma", "pi"))}
+    free = {name: value for name, value in free.items() if name.startswith(("sigma", "pi", "rho"))}
     return replace(truth, beta=np.where(kept, beta, np.nan), gamma=None, free=free or None)
 
 

@@ -47,6 +47,8 @@ class Bounds:
     around: Literal["truth"] = "truth"
     highest_price_coefficient: float | None = -0.001
     """With a supply side, what coefficients on prices must not exceed; None for no such bound."""
+    highest_rho: float = 0.95
+    """What correlations within nests must not exceed."""
 
     def __post_init__(self) -> None:
         """Refuse a box that does not hold the truth inside."""
@@ -55,6 +57,9 @@ class Bounds:
             raise ConfigurationError(
                 "Bounds.width", self.width, "a positive number", "the box would be empty"
             )
+        if not 0 < self.highest_rho < 1:
+            why = "at 1 choice within a nest is deterministic"
+            raise ConfigurationError("Bounds.highest_rho", self.highest_rho, "in (0, 1)", why)
 
     def by_name(self, layout: Layout, price_coefficients: Collection[str]) -> dict[str, tuple[float, float]]:
         """Return lower and upper bounds of what the optimizer moves, when the layout starts at the truth."""
@@ -65,5 +70,7 @@ class Bounds:
             lower, upper = max(value - size, floor), value + size
             if name in price_coefficients and self.highest_price_coefficient is not None:
                 upper = min(upper, self.highest_price_coefficient)
+            if name.startswith("rho"):
+                upper = max(value, self.highest_rho)
             bounds[name] = (float(lower), float(upper))
         return bounds

@@ -37,15 +37,21 @@ class InstrumentSource(NamedTuple):
     """(N,) observed prices when X2 has prices, whose expectation is one more characteristic."""
     expected_prices: Vector | None
     """(N,) prices given the exogenous; None to project them on Own's instruments."""
+    nests: Matrix
+    """(H, N) whether a product is in each nest, as 0 and 1; H = 0 without nests."""
 
 
 def instrument_source(
-    products: Products, columns: ModelColumns, expected_prices: Vector | None = None
+    products: Products,
+    columns: ModelColumns,
+    expected_prices: Vector | None = None,
+    nests: Integers | None = None,
 ) -> InstrumentSource:
     """Return what instruments are made of, from data and the columns of a model.
 
     expected_prices  (N,) prices given the exogenous, used when X2 has prices; None to project them
                      linearly on a constant and the instruments of ``Own``
+    nests            (N,) places of the products' nests among the columns' labels of nests
 
     Raises
     ------
@@ -70,7 +76,14 @@ def instrument_source(
         nonlinear=np.ascontiguousarray(nonlinear),
         prices=products.prices if x2.depends_on_prices.any() else None,
         expected_prices=expected_prices,
+        nests=_indicators(nests, len(columns.nests), products.number),
     )
+
+
+def _indicators(nests: Integers | None, size: int, number: int) -> Matrix:
+    if nests is None:
+        return np.empty((0, number))
+    return np.asarray(np.arange(size)[:, None] == nests, np.float64)
 
 
 class _Roles(NamedTuple):

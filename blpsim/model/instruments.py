@@ -1,6 +1,7 @@
 """Instruments made of exogenous characteristics, as in Table 2 of Conlon and Gortmaker (2020).
 
-All but BLP contain Own's. Sums over products distinguish others of the same firm from those of rivals.
+All but BLP contain Own's. Sums over products distinguish others of the same firm from those of rivals. With
+nests Sums, Local and Quadratic also contain the numbers of other products in the same nest.
 """
 
 from __future__ import annotations
@@ -49,7 +50,7 @@ class Sums:
     def build(self, source: InstrumentSource) -> Excluded:
         """Return the instruments, (N, MD) and (N, MS)."""
         own = _own_rows(source)
-        return _excluded(source, own, *_sums(source, _with_counts(_nonlinear(source, own))))
+        return _excluded(source, own, *_sums(source, _with_counts(_nonlinear(source, own))), *_nests(source))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,7 +64,7 @@ class Local:
         own, rival, spreads = np.empty_like(x), np.empty_like(x), np.empty(len(x))
         fill_spreads(spreads, x, source.products)
         fill_close_products(own, rival, x, spreads, _owners(source), source.products)
-        return _excluded(source, own_rows, own, rival)
+        return _excluded(source, own_rows, own, rival, *_nests(source))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,7 +77,7 @@ class Quadratic:
         x = _nonlinear(source, own_rows)
         own, rival = np.empty_like(x), np.empty_like(x)
         fill_squares(own, rival, x, _owners(source), source.products)
-        return _excluded(source, own_rows, own, rival)
+        return _excluded(source, own_rows, own, rival, *_nests(source))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -174,6 +175,15 @@ def _sums(source: InstrumentSource, x: Matrix) -> tuple[Matrix, Matrix]:
     own, rival = np.empty_like(x), np.empty_like(x)
     fill_sums(own, rival, x, source.firms, source.firm_products)
     return own, rival
+
+
+def _nests(source: InstrumentSource) -> tuple[Matrix, ...]:
+    """Return numbers of the firm's and of rivals' other products in the same nest, (1, N) each, if any."""
+    if not len(source.nests):
+        return ()
+    place = source.nests.argmax(axis=0)[None, :]
+    own, rival = _sums(source, source.nests)
+    return np.take_along_axis(own, place, 0), np.take_along_axis(rival, place, 0)
 
 
 def _owners(source: InstrumentSource) -> Integers:

@@ -18,7 +18,7 @@ from blpsim.model.nests import nested
 from blpsim.model.panel import Agents, Products, offsets
 from blpsim.model.parameters import Parameters
 from blpsim.simulate.distributions import AnyDistribution, draw
-from blpsim.simulate.markets import Markets
+from blpsim.simulate.markets import Assign, Markets
 from blpsim.streams import Streams
 
 Data = Mapping[str, NDArray[Any]]
@@ -34,14 +34,22 @@ class Shocks(NamedTuple):
 
 
 def draw_products(
-    markets: Markets, characteristics: Mapping[str, AnyDistribution], streams: Streams
+    markets: Markets,
+    characteristics: Mapping[str, AnyDistribution],
+    streams: Streams,
+    nests: tuple[str, Assign] | None = None,
 ) -> Products:
-    """Return products with their characteristics, but no shares yet, nor prices unless these are drawn."""
+    """Return products with their characteristics, but no shares yet, nor prices unless these are drawn.
+
+    nests  the column that says which nest a product is in, and how it is drawn
+    """
     structure = markets.draw(streams.generator("structure"))
     columns: dict[str, NDArray[Any]] = structure.columns()
     for name, distribution in characteristics.items():
         generator = streams.generator(f"characteristics/{name}")
         columns[name] = draw(distribution, generator, structure.products_per_market)
+    if nests is not None:
+        columns[nests[0]] = nests[1].draw(streams.generator("nests"), structure)
     return Products(
         columns=columns,
         market_offsets=structure.market_offsets,

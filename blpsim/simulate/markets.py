@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -72,6 +72,28 @@ class Markets:
         products = _counts("products_per_firm", self.products_per_firm, generator, int(firms.sum()))
         firm_offsets, market_firms = _offsets(products), _offsets(firms)
         return Structure(firm_offsets[market_firms], firm_offsets, market_firms)
+
+
+@dataclass(frozen=True, slots=True)
+class Assign:
+    """Nests, to one of which each product, or all of a firm's in a market, is assigned at random."""
+
+    number: int
+    """How many nests there are, named 0, 1, .."""
+    by: Literal["product", "firm"] = "product"
+    """What is assigned as a whole."""
+
+    def __post_init__(self) -> None:
+        """Refuse no nests, and what is no unit of assignment."""
+        check_count("Assign.number", self.number, "a product is in some nest")
+        check_fields(self)
+
+    def draw(self, generator: np.random.Generator, structure: Structure) -> Integers:
+        """Return each product's nest, (N,)."""
+        offsets = structure.firm_offsets
+        if self.by == "product":
+            return generator.integers(0, self.number, int(offsets[-1]))
+        return np.repeat(generator.integers(0, self.number, offsets.size - 1), np.diff(offsets))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

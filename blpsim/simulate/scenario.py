@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import numpy as np
 
@@ -24,7 +24,7 @@ from blpsim.model.panel import Agents, Products
 from blpsim.model.parameters import Parameters
 from blpsim.simulate.distributions import AnyDistribution, check_distributions
 from blpsim.simulate.generate import Shocks, demand_for, draw_products, marginal_costs, true_blocks
-from blpsim.simulate.markets import Errors, Markets
+from blpsim.simulate.markets import Assign, Errors, Markets
 from blpsim.simulate.population import Demographics, Population, Shape
 from blpsim.streams import Streams
 
@@ -61,6 +61,8 @@ class Scenario:
     """A distribution for each variable of the formulas. Without supply, one of them is ``prices``."""
     errors: Errors
     """The distribution of xi and omega."""
+    nests: Assign | None = None
+    """How products get into the nests of ``Model.nests``, unless a characteristic has its name."""
     consumers: Integration | None = None
     """Whose choices make the shares; None for a model without X2."""
     demographics: Demographics | None = None
@@ -81,9 +83,10 @@ class Scenario:
         object.__setattr__(self, "conduct", read_conduct("Scenario.conduct", self.conduct))
         object.__setattr__(self, "characteristics", dict(self.characteristics))
         self._check_characteristics()
+        self._check_nests()
         self._check_consumers()
         self._check_supply()
-        columns = self._columns(draw_products(self.markets, self.characteristics, _PROBE))
+        columns = self._columns(self._products(_PROBE))
         object.__setattr__(self, "_truth", Bound(columns.names, true_blocks(self.truth, columns)))
         if not self.stream_key or self.stream_key.startswith(_COMPUTED):
             object.__setattr__(self, "stream_key", _COMPUTED + fingerprint(self))
@@ -104,7 +107,7 @@ class Scenario:
         """
         check("streams", streams, Streams)
         streams = streams if streams.stream_key else streams.keyed(self.stream_key)
-        products = draw_products(self.markets, self.characteristics, streams)
+        products = self._products(streams)
         columns = self._columns(products)
         if columns.names != self.names:
             why = "levels of a categorical variable differ between replications"
@@ -124,6 +127,10 @@ class Scenario:
         shape = Shape(products.markets, len(model.bind(_priced(products)).x2.names))
         population = Population(demographics=self.demographics)
         return population.draw(model, integration, shape, streams, role)
+
+    def _products(self, streams: Streams) -> Products:
+        nests = None if self.nests is None else (cast(str, self.model.nests), self.nests)
+        return draw_products(self.markets, self.characteristics, streams, nests)
 
     def _columns(self, products: Products) -> ModelColumns:
         return self.model.bind(_priced(products), self._demographics())
@@ -171,6 +178,17 @@ class Scenario:
                 known = ", ".join(sorted({*self.characteristics, *_DRAWN, *endogenous}))
                 why = f"Model.{which} has a variable '{min(missing)}' that nothing draws"
                 raise ConfigurationError("Scenario.characteristics", known, f"'{min(missing)}' too", why)
+
+    def _check_nests(self) -> None:
+        if self.nests is not None and self.model.nests is None:
+            raise ConfigurationError("Scenario.nests", self.nests, "None", "Model.nests names no column")
+        known = self.model.nests in (None, *self.characteristics, *_DRAWN)
+        if self.nests is None and not known:
+            why = f"Model.nests has a column '{self.model.nests}' that nothing draws"
+            raise ConfigurationError("Scenario.nests", None, "an Assign", why)
+        if self.nests is not None and known:
+            why = f"the column '{self.model.nests}' has another source"
+            raise ConfigurationError("Scenario.nests", self.nests, "None", why)
 
     def _check_consumers(self) -> None:
         random = self.model.nonlinear is not None
