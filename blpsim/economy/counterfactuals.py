@@ -1,74 +1,18 @@
-"""What follows from demand in one market: choices, derivatives of shares, markups; and who owns what."""
+"""What follows from choices in one market: substitution, markups, passthrough; and who owns what."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from blpsim.arrays import Integers, Matrix, Vector
-from blpsim.economy.equilibrium import PricedDemand
+from blpsim.economy.choices import Choices, choose
 from blpsim.model.panel import Products
 from blpsim.model.tables import group_codes
 
-
-class Choices(NamedTuple):
-    """How the agents of one market choose at the prices where demand is written."""
-
-    probabilities: Matrix
-    """(J, I)."""
-    slopes: Matrix
-    """(J, I) derivatives of an agent's utility from a product with respect to its price."""
-    curvatures: Matrix
-    """(J, I) second derivatives."""
-    inclusive: Vector
-    """(I,) log(1 + sum_j exp V_ij)."""
-    weights: Vector
-    """(I,)."""
-
-    @property
-    def shares(self) -> Vector:
-        """The products' shares, (J,)."""
-        return np.asarray(self.probabilities @ self.weights, np.float64)
-
-    @property
-    def d_shares_d_prices(self) -> Matrix:
-        """The derivatives of shares with respect to prices, (J, J)."""
-        sloped = self.probabilities * self.slopes * self.weights
-        return np.asarray(np.diag(sloped.sum(axis=1)) - self.probabilities @ sloped.T, np.float64)
-
-    @property
-    def own_derivatives(self) -> Vector:
-        """The derivative of each share with respect to the product's own price, (J,)."""
-        own = self.probabilities * (1 - self.probabilities) * self.slopes
-        return np.asarray(own @ self.weights, np.float64)
-
-
-def choices_by_market(demand: PricedDemand) -> Iterator[Choices]:
-    """Yield the choices in each market at the prices where demand is written."""
-    x1, x2_slopes, _ = demand.tangent().slopes
-    depends, alpha = demand.x1.depends_on_prices, demand.tastes.alpha
-    bends, x2_bends = demand.x1.price_curvature(demand.data), demand.x2.price_curvature(demand.data)
-    steepness, curvature, x2 = x1 @ alpha, bends[:, depends] @ alpha, demand.x2.values(demand.data)
-    consumers, tastes, offsets = demand.consumers, demand.tastes, demand.offsets
-    for market in range(offsets.products.size - 1):
-        rows = slice(*offsets.products[market : market + 2])
-        agents = slice(*offsets.agents[market : market + 2])
-        coefficients = tastes.sigma @ consumers.nodes[:, agents]
-        coefficients = coefficients + tastes.pi @ consumers.demographics[:, agents]
-        utilities = demand.delta[rows, None] + x2[rows] @ coefficients
-        slopes = steepness[rows, None] + x2_slopes[rows] @ coefficients
-        curvatures = curvature[rows, None] + x2_bends[rows] @ coefficients
-        yield _choices(utilities, slopes, curvatures, consumers.weights[agents])
-
-
-def _choices(utilities: Matrix, slopes: Matrix, curvatures: Matrix, weights: Vector) -> Choices:
-    largest = utilities.max(axis=0, initial=0.0)
-    odds = np.exp(utilities - largest)
-    total = np.exp(-largest) + odds.sum(axis=0)
-    return Choices(odds / total, slopes, curvatures, largest + np.log(total), weights)
+_STEP = 1e-30
 
 
 def elasticities(choices: Choices, prices: Vector) -> Matrix:
@@ -94,10 +38,29 @@ def long_run_diversion_ratios(choices: Choices) -> Matrix:
 
     The diagonal has the diversion to the outside good, as PyBLP's does.
     """
+    if choices.has_nests:
+        return _nested_diversion(choices)
     probabilities = choices.probabilities
     leaving = probabilities / (1 - probabilities) * choices.weights
     diversion = leaving @ probabilities.T
     np.fill_diagonal(diversion, leaving @ (1 - probabilities.sum(axis=0)))
+    return diversion / choices.shares[:, None]
+
+
+def _nested_diversion(choices: Choices) -> Matrix:
+    """Return long-run diversion: without j its nest shrinks, and the rest of the nest gains more."""
+    probabilities, kappa, weights = choices.probabilities, choices.kappa, choices.weights
+    outside = 1 - probabilities.sum(axis=0)
+    diversion = np.empty((kappa.size, kappa.size))
+    for j in range(kappa.size):
+        near = choices.nest == choices.nest[j]
+        inner, chosen = choices.conditionals[j], probabilities[near].sum(axis=0)
+        rest = np.maximum(1 - inner, 0)
+        shrunk = rest ** (1 / kappa[j])
+        total = 1 - chosen * (1 - shrunk)
+        grown = np.where(near[:, None], np.divide(shrunk, rest, where=rest > 0, out=0 * rest), 1.0) / total
+        diversion[j] = (probabilities * (grown - 1)) @ weights
+        diversion[j, j] = (outside * (1 / total - 1)) @ weights
     return diversion / choices.shares[:, None]
 
 
@@ -122,8 +85,11 @@ def passthrough(choices: Choices, setters: Integers, margin: Vector) -> Matrix:
     The implicit function theorem at s_j + sum_k H_jk (p_k - c_k) ds_k/dp_j = 0, where the derivatives of
     agents' terms A_ij s_ij (m_j - M_ij) are taken, M_ij the mean margin that j's firm earns on agent i.
     """
-    probabilities, slopes, curvatures, _, weights = choices
     owned = (setters[:, None] == setters).astype(np.float64)
+    if choices.has_nests:
+        return _nested_passthrough(choices, owned, margin)
+    probabilities, slopes, curvatures = choices.probabilities, choices.slopes, choices.curvatures
+    weights = choices.weights
     sloped, derivatives = slopes * probabilities, choices.d_shares_d_prices
     mean = owned @ (margin[:, None] * probabilities)
     gains = margin[:, None] - mean
@@ -131,10 +97,30 @@ def passthrough(choices: Choices, setters: Integers, margin: Vector) -> Matrix:
     second = np.diag(own @ weights) - (sloped * (gains - mean) * weights) @ sloped.T
     second -= owned * margin * ((sloped * weights) @ sloped.T)
     d_costs = owned * derivatives.T
+    return _solved(derivatives + d_costs + second, d_costs)
+
+
+def _nested_passthrough(choices: Choices, owned: Matrix, margin: Vector) -> Matrix:
+    """Return passthrough, with first-order conditions differentiated by complex steps, exact to rounding."""
+    products = margin.size
+    d_conditions = np.empty((products, products))
+    for k in range(products):
+        step = np.zeros(products, np.complex128)
+        step[k] = 1j * _STEP
+        slopes = choices.slopes + step[:, None] * choices.curvatures
+        utilities = choices.utilities + step[:, None] * choices.slopes
+        chosen = choose(utilities, choices.nest, choices.kappa)
+        effects = owned * choices.derivatives(chosen, slopes).T
+        conditions = chosen.probabilities @ choices.weights + effects @ (margin + step)
+        d_conditions[:, k] = conditions.imag / _STEP
+    return _solved(d_conditions, owned * choices.d_shares_d_prices.T)
+
+
+def _solved(matrix: Matrix, right: Matrix) -> Matrix:
     try:
-        return np.asarray(np.linalg.solve(derivatives + d_costs + second, d_costs), np.float64)
+        return np.asarray(np.linalg.solve(matrix, right), np.float64)
     except np.linalg.LinAlgError:
-        return np.full(d_costs.shape, np.nan)
+        return np.full(right.shape, np.nan)
 
 
 def reassigned(products: Products, firm_ids: NDArray[Any]) -> Products:

@@ -17,7 +17,8 @@ from numpy.typing import ArrayLike, NDArray
 from blpsim.arrays import Integers, Matrix, Offsets, Tastes, Vector
 from blpsim.checks import check, numbers
 from blpsim.economy import counterfactuals
-from blpsim.economy.counterfactuals import Choices, choices_by_market, margins, reassigned
+from blpsim.economy.choices import Choices, choices_by_market
+from blpsim.economy.counterfactuals import margins, reassigned
 from blpsim.economy.equilibrium import PricedDemand, PriceIteration, Prices, equilibrium_prices
 from blpsim.errors import ConfigurationError, DataError
 from blpsim.model.conduct import Conduct, pricing_offsets, read_conduct

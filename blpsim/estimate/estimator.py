@@ -103,7 +103,7 @@ class Estimator:
             replace(self.gmm, bounds=self.bounds)
 
     def names(self, scenario: Scenario) -> tuple[str, ...]:
-        """Return the names of what is estimated: beta, sigma, pi, gamma."""
+        """Return the names of what is estimated: beta, sigma, pi, rho, gamma."""
         check("scenario", scenario, Scenario)
         if self.supply and scenario.model.supply is None:
             why = "the scenario's model has no supply formula"
@@ -111,7 +111,7 @@ class Estimator:
         if (self.integration is None) != (scenario.model.nonlinear is None):
             why = "random coefficients are integrated over consumers, and an estimator names its own"
             raise ConfigurationError("Estimator.integration", self.integration, "an Integration", why)
-        blocks = {"beta", "sigma", "pi"} | ({"gamma"} if self.supply else set())
+        blocks = {"beta", "sigma", "pi", "rho"} | ({"gamma"} if self.supply else set())
         values = scenario.truth.by_name(scenario.names)
         return tuple(name for name in values if name.partition("[")[0] in blocks)
 

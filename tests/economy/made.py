@@ -11,7 +11,13 @@ from blpsim.model.products import read_products
 
 LINEAR, SUPPLY = "1 + x + prices", "1 + x + w"
 BETA, GAMMA = [-1.0, 2.0, -2.0], [1.0, 0.5, 0.3]
-NONLINEAR = {"random price": ("0 + x + prices", [[1.0, 0], [0.2, 0.3]]), "plain": ("0 + x", [[1.5]])}
+NONLINEAR = {
+    "random price": ("0 + x + prices", [[1.0, 0], [0.2, 0.3]]),
+    "plain": ("0 + x", [[1.5]]),
+    "nests, random price": ("0 + x + prices", [[1.0, 0], [0.2, 0.3]]),
+    "nests": ("0 + x", [[1.5]]),
+}
+RHO = [0.5, 0.3]
 
 
 def tables(nonlinear, seed=0):
@@ -24,6 +30,8 @@ def tables(nonlinear, seed=0):
     data = {"market_ids": markets[mixed], "firm_ids": firms[mixed]}
     data |= {name: rng.uniform(size=markets.size) for name in ("x", "w")}
     data["demand_instruments"] = rng.normal(size=(markets.size, 5))
+    if "nests" in nonlinear:
+        data["nesting_ids"] = rng.permutation(np.arange(markets.size) % 2)
     formula, sigma = NONLINEAR[nonlinear]
     nodes = rng.normal(size=(3 * 9, len(sigma)))
     agents = {"market_ids": np.repeat(["a", "b", "c"], 9), "weights": np.full(27, 1 / 9), "nodes": nodes}
@@ -33,6 +41,7 @@ def tables(nonlinear, seed=0):
         beta=BETA,
         sigma=sigma,
         gamma=GAMMA,
+        rho=RHO if "nests" in nonlinear else None,
         xi=rng.normal(size=markets.size) * 0.3,
         omega=rng.normal(size=markets.size) * 0.1,
         agent_data=agents,
@@ -53,13 +62,15 @@ def peer_of(nonlinear, data, agents):
     problem = pyblp.Problem(formulations(formula), data, agent_data=agents)
     still = pyblp.Optimization("return")
     given = {"sigma": np.array(sigma), "beta": BETA, "gamma": GAMMA}
+    given |= {"rho": RHO} if "nests" in nonlinear else {}
     return problem.solve(**given, method="1s", optimization=still, check_optimality="gradient")
 
 
 def economy_of(nonlinear, data, agents, peer):
     """Return the same economy here."""
     formula, sigma = NONLINEAR[nonlinear]
-    model = Model(linear=LINEAR, nonlinear=formula, supply=SUPPLY)
+    nests, rho = ("nesting_ids", RHO) if "nests" in nonlinear else (None, None)
+    model = Model(linear=LINEAR, nonlinear=formula, supply=SUPPLY, nests=nests)
     flat = {name: column for name, column in data.items() if name != "demand_instruments"}
     products = read_products(flat, model)
     people = {name: column for name, column in agents.items() if name != "nodes"}
@@ -68,7 +79,7 @@ def economy_of(nonlinear, data, agents, peer):
         model=model,
         products=products,
         agents=read_agents(people, None, products, model),
-        parameters=Parameters(beta=BETA, sigma=sigma, gamma=GAMMA),
+        parameters=Parameters(beta=BETA, sigma=sigma, rho=rho, gamma=GAMMA),
         delta=peer.delta.ravel(),
         xi=peer.xi.ravel(),
         omega=peer.omega.ravel(),

@@ -1,0 +1,137 @@
+"""How the agents of each market choose at the prices where demand is written."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from blpsim.arrays import Integers, Matrix, Vector
+from blpsim.economy.equilibrium import PricedDemand
+from blpsim.model.nests import Nested
+
+
+class Chosen(NamedTuple):
+    """What agents do at their utilities."""
+
+    probabilities: NDArray[Any]
+    """(J, I)."""
+    conditionals: NDArray[Any]
+    """(J, I) given the nest."""
+    inclusive: NDArray[Any]
+    """(I,)."""
+
+
+class Choices(NamedTuple):
+    """How the agents of one market choose at the prices where demand is written."""
+
+    probabilities: Matrix
+    """(J, I)."""
+    slopes: Matrix
+    """(J, I) derivatives of an agent's utility from a product with respect to its price."""
+    curvatures: Matrix
+    """(J, I) second derivatives."""
+    inclusive: Vector
+    """(I,) log(1 + sum_j exp V_ij)."""
+    weights: Vector
+    """(I,)."""
+    nest: Integers
+    """(J,) each product's nest in the market; without nests each is alone."""
+    kappa: Vector
+    """(J,) 1 / (1 - rho) of each product's nest."""
+    conditionals: Matrix
+    """(J, I) probabilities given the nest."""
+    utilities: Matrix
+    """(J, I)."""
+
+    @property
+    def has_nests(self) -> bool:
+        """Whether some products are closer substitutes than others."""
+        return bool((self.kappa != 1).any())
+
+    @property
+    def near(self) -> Matrix:
+        """Kappa less one where two products are in the same nest, else zero, (J, J)."""
+        return np.where(self.nest[:, None] == self.nest, self.kappa - 1, 0.0)
+
+    @property
+    def shares(self) -> Vector:
+        """The products' shares, (J,)."""
+        return np.asarray(self.probabilities @ self.weights, np.float64)
+
+    @property
+    def d_shares_d_prices(self) -> Matrix:
+        """The derivatives of shares with respect to prices, (J, J)."""
+        chosen = Chosen(self.probabilities, self.conditionals, self.inclusive)
+        return np.asarray(self.derivatives(chosen, self.slopes), np.float64)
+
+    def derivatives(self, chosen: Chosen, slopes: NDArray[Any]) -> NDArray[Any]:
+        """Return derivatives of shares with respect to prices, (J, J), at choices and slopes (J, I)."""
+        sloped = chosen.probabilities * slopes * self.weights
+        stolen = chosen.probabilities @ sloped.T
+        if self.has_nests:
+            stolen = stolen + self.near * (chosen.conditionals @ sloped.T)
+        return np.asarray(np.diag(self.kappa * sloped.sum(axis=1)) - stolen)
+
+    @property
+    def own_derivatives(self) -> Vector:
+        """The derivative of each share with respect to the product's own price, (J,)."""
+        kappa = self.kappa[:, None]
+        kept = kappa - (kappa - 1) * self.conditionals - self.probabilities
+        own = self.probabilities * kept * self.slopes
+        return np.asarray(own @ self.weights, np.float64)
+
+
+def choices_by_market(demand: PricedDemand) -> Iterator[Choices]:
+    """Yield the choices in each market at the prices where demand is written."""
+    x1, x2_slopes, _ = demand.tangent().slopes
+    depends, alpha = demand.x1.depends_on_prices, demand.tastes.alpha
+    bends, x2_bends = demand.x1.price_curvature(demand.data), demand.x2.price_curvature(demand.data)
+    steepness, curvature, x2 = x1 @ alpha, bends[:, depends] @ alpha, demand.x2.values(demand.data)
+    consumers, tastes, offsets = demand.consumers, demand.tastes, demand.offsets
+    for market in range(offsets.products.size - 1):
+        rows = slice(*offsets.products[market : market + 2])
+        agents = slice(*offsets.agents[market : market + 2])
+        coefficients = tastes.sigma @ consumers.nodes[:, agents]
+        coefficients = coefficients + tastes.pi @ consumers.demographics[:, agents]
+        utilities = demand.delta[rows, None] + x2[rows] @ coefficients
+        slopes = steepness[rows, None] + x2_slopes[rows] @ coefficients
+        curvatures = curvature[rows, None] + x2_bends[rows] @ coefficients
+        nest, kappa = _nests(demand.nested, market, utilities.shape[0], rows)
+        chosen = choose(utilities, nest, kappa)
+        yield Choices(
+            probabilities=chosen.probabilities,
+            slopes=slopes,
+            curvatures=curvatures,
+            inclusive=chosen.inclusive,
+            weights=consumers.weights[agents],
+            nest=nest,
+            kappa=kappa,
+            conditionals=chosen.conditionals,
+            utilities=utilities,
+        )
+
+
+def choose(utilities: NDArray[Any], nest: Integers, kappa: Vector) -> Chosen:
+    """Return how agents choose at utilities (J, I), real or complex, with nests and kappas (J,) each."""
+    largest = utilities.real.max(axis=0, initial=0.0)
+    starts = np.unique(nest, return_index=True)[1]
+    inside = nest[:, None] == nest[starts]
+    powers = kappa[:, None] * (utilities - largest)
+    highest = np.stack([powers.real[inside[:, h]].max(axis=0) for h in range(starts.size)])
+    place = inside.argmax(axis=1)
+    odds = np.exp(powers - highest[place])
+    sums, share = inside.T.astype(np.float64) @ odds, 1 / kappa[starts, None]
+    nests = np.exp(share * (highest + np.log(sums)))
+    total = np.exp(-largest) + nests.sum(axis=0)
+    conditionals = odds / sums[place]
+    return Chosen(conditionals * (nests / total)[place], conditionals, largest + np.log(total))
+
+
+def _nests(nested: Nested | None, market: int, products: int, rows: slice) -> tuple[Integers, Vector]:
+    if nested is None:
+        return np.arange(products), np.ones(products)
+    nest = nested.blocks.nests[rows]
+    return nest, nested.kappa[nested.blocks.offsets[market] + nest]
