@@ -7,9 +7,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import expit
 
-from blpsim.arrays import Integers, Matrix, Vector
+from blpsim.arrays import Consumers, Integers, Matrix, Tastes, Vector
 from blpsim.economy.equilibrium import PricedDemand
+from blpsim.kernels.links import LOG, LOGIT
 from blpsim.model.panel import Products
 from blpsim.model.tables import group_codes
 
@@ -56,12 +58,21 @@ def choices_by_market(demand: PricedDemand) -> Iterator[Choices]:
     for market in range(offsets.products.size - 1):
         rows = slice(*offsets.products[market : market + 2])
         agents = slice(*offsets.agents[market : market + 2])
-        coefficients = tastes.sigma @ consumers.nodes[:, agents]
-        coefficients = coefficients + tastes.pi @ consumers.demographics[:, agents]
+        coefficients = _coefficients(tastes, consumers, agents)
         utilities = demand.delta[rows, None] + x2[rows] @ coefficients
         slopes = steepness[rows, None] + x2_slopes[rows] @ coefficients
         curvatures = curvature[rows, None] + x2_bends[rows] @ coefficients
         yield _choices(utilities, slopes, curvatures, consumers.weights[agents])
+
+
+def _coefficients(tastes: Tastes, consumers: Consumers, agents: slice) -> Matrix:
+    """Return the random coefficients of some agents, (K2, I)."""
+    coefficients = tastes.sigma @ consumers.nodes[:, agents]
+    coefficients = coefficients + tastes.pi @ consumers.demographics[:, agents]
+    log, logit = tastes.links == LOG, tastes.links == LOGIT
+    coefficients[log] = np.exp(coefficients[log])
+    coefficients[logit] = expit(coefficients[logit])
+    return coefficients
 
 
 def _choices(utilities: Matrix, slopes: Matrix, curvatures: Matrix, weights: Vector) -> Choices:
