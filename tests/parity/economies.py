@@ -114,6 +114,8 @@ def _heterogeneity(features: Features, generator: np.random.Generator) -> tuple[
     if not features.nonlinear:
         return None, None
     scales = np.array([0.15 if "prices" in name else 0.8 for name in features.nonlinear])
+    if features.rc_types:  # Where a few agents are unlike all others, there are several equilibria.
+        scales[np.array(features.rc_types) == "log"] *= 0.5
     size = scales.size
     raw = np.diag(generator.uniform(0.5, 1.5, size))
     if features.full_sigma:
