@@ -7,6 +7,7 @@ K1, K2, K3, D       columns of X1, X2, X3, and demographics
 delta, mu, V        mean utility, an agent's deviation from it, their sum
 xi, omega           unobserved demand and cost characteristics
 nu, d, w            nodes, demographics, weights of agents
+z, C                sigma nu + pi d of an agent; the random coefficients, z itself but for links
 s, S                probabilities or shares computed, shares observed
 p, c, eta           prices, marginal costs, Bertrand markups
 A                   derivative of an agent's utility with respect to a price
@@ -63,6 +64,8 @@ class Tastes(NamedTuple):
     """(K2, D) interactions with demographics."""
     alpha: Vector
     """(E,) coefficients of the X1 columns that depend on prices; 0 when concentrated out and unknown."""
+    links: Integers
+    """(K2,) how z becomes a coefficient, 0 as it is, 1 by exp(z), 2 by 1 / (1 + exp(-z))."""
 
 
 class Given(NamedTuple):
@@ -281,6 +284,8 @@ class State(NamedTuple):
     """(N, I*)."""
     slopes: Matrix
     """(N, I*), or (T, I*) when the products of a market do not differ."""
+    link_slopes: Matrix
+    """(K2, I) dC/dz, or (0, I) when all links are linear."""
     gamma: Matrix
     """(N, n*) each firm's Gamma, in its products' rows."""
     factors: Matrix

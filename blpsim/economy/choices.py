@@ -7,9 +7,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import expit
 
-from blpsim.arrays import Integers, Matrix, Vector
+from blpsim.arrays import Consumers, Integers, Matrix, Tastes, Vector
 from blpsim.economy.equilibrium import PricedDemand
+from blpsim.kernels.links import LOG, LOGIT
 from blpsim.model.nests import Nested
 
 
@@ -94,8 +96,7 @@ def choices_by_market(demand: PricedDemand) -> Iterator[Choices]:
     for market in range(offsets.products.size - 1):
         rows = slice(*offsets.products[market : market + 2])
         agents = slice(*offsets.agents[market : market + 2])
-        coefficients = tastes.sigma @ consumers.nodes[:, agents]
-        coefficients = coefficients + tastes.pi @ consumers.demographics[:, agents]
+        coefficients = _coefficients(tastes, consumers, agents)
         utilities = demand.delta[rows, None] + x2[rows] @ coefficients
         slopes = steepness[rows, None] + x2_slopes[rows] @ coefficients
         curvatures = curvature[rows, None] + x2_bends[rows] @ coefficients
@@ -112,6 +113,16 @@ def choices_by_market(demand: PricedDemand) -> Iterator[Choices]:
             conditionals=chosen.conditionals,
             utilities=utilities,
         )
+
+
+def _coefficients(tastes: Tastes, consumers: Consumers, agents: slice) -> Matrix:
+    """Return the random coefficients of some agents, (K2, I)."""
+    coefficients = tastes.sigma @ consumers.nodes[:, agents]
+    coefficients = coefficients + tastes.pi @ consumers.demographics[:, agents]
+    log, logit = tastes.links == LOG, tastes.links == LOGIT
+    coefficients[log] = np.exp(coefficients[log])
+    coefficients[logit] = expit(coefficients[logit])
+    return coefficients
 
 
 def choose(utilities: NDArray[Any], nest: Integers, kappa: Vector) -> Chosen:

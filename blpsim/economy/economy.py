@@ -209,7 +209,7 @@ class Economy:
             delta=self._sorted(self.delta),
             x1=columns.x1,
             x2=columns.x2,
-            tastes=Tastes(blocks.sigma, blocks.pi, blocks.beta[columns.x1.depends_on_prices]),
+            tastes=Tastes(blocks.sigma, blocks.pi, blocks.beta[columns.x1.depends_on_prices], columns.links),
             consumers=self.agents.consumers((blocks.sigma != 0).any(axis=0) if columns.x2.names else None),
             offsets=self.offsets,
             nested=nested(self.model, self.products, blocks.rho),

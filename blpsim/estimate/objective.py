@@ -55,7 +55,7 @@ class Objective:
         self.setting, self.layout, self.gmm = setting, layout, gmm
         self.panel = setting.panel(layout)
         self.moments = _moments(setting, layout, gmm, weighting)
-        self.state = _state(self.panel, self.moments)
+        self.state = _state(self.panel, self.moments, layout.links)
         self.bench = _bench(self.panel)
         self._rule = gmm.iteration.rule
         prices = setting.price_columns if setting.supply else np.empty(0, np.int64)
@@ -235,7 +235,7 @@ def _weighted(moments: Moments, setting: Setting, weighting: Matrix) -> Moments:
     )
 
 
-def _state(panel: Panel, moments: Moments) -> State:
+def _state(panel: Panel, moments: Moments, links: Integers) -> State:
     number, markets = panel.shares.size, panel.log_outside.size
     agents = int(np.diff(panel.offsets.agents).max())
     firm = int(np.diff(panel.offsets.firm_products).max())
@@ -247,6 +247,7 @@ def _state(panel: Panel, moments: Moments) -> State:
         shares=np.empty(number),
         probabilities=rows_on_lines(number, agents),
         slopes=rows_on_lines(rows if panel.slopes.varies else markets, agents),
+        link_slopes=np.empty((k2 if links.any() else 0, panel.consumers.weights.size)),
         gamma=np.empty((rows, firm)),
         factors=np.empty((rows, firm)),
         pivots=np.zeros(rows, np.int64),

@@ -54,7 +54,7 @@ def _fitted_demand(setting: Setting, result: Result) -> PricedDemand:
         delta=result.delta - result.xi,
         x1=columns.x1,
         x2=columns.x2,
-        tastes=Tastes(blocks.sigma, blocks.pi, blocks.beta[setting.price_columns]),
+        tastes=Tastes(blocks.sigma, blocks.pi, blocks.beta[setting.price_columns], columns.links),
         consumers=setting.agents.consumers(used if columns.x2.names else None),
         offsets=offsets(products, setting.agents),
         nested=nested(setting.model, products, blocks.rho),
@@ -102,7 +102,7 @@ def _cleaned(derivatives: Matrix) -> Matrix:
 
 def _shifters(setting: Setting) -> tuple[Matrix, Matrix]:
     """Return the other equation's exogenous columns, (N, A) and (N, B), that an equation lacks."""
-    data, (x1, _, x3, *_) = setting.products.columns, setting.columns
+    data, (x1, _, x3) = setting.products.columns, setting.columns[:3]
     demand, supply = x1.values(data), x3.values(data)
     exogenous = [name for name, priced in zip(x1.names, x1.depends_on_prices, strict=True) if not priced]
     lacking = [k for k, name in enumerate(x3.names) if name not in exogenous]

@@ -31,7 +31,7 @@ def make_unknowns(layout: Layout, prices: Integers, *, supply: bool) -> Unknowns
         theta=layout.theta0.copy(),
         gradient=np.empty(layout.theta0.size),
         places=places,
-        tastes=Tastes(layout.sigma0.copy(), layout.pi0.copy(), np.empty(prices.size)),
+        tastes=Tastes(layout.sigma0.copy(), layout.pi0.copy(), np.empty(prices.size), layout.links),
         given=Given(*(np.empty(size) for size in sizes)),
         beta=layout.beta0.copy(),
         gamma=layout.gamma0.copy(),

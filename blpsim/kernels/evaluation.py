@@ -6,6 +6,7 @@ from blpsim.arrays import Bench, InversionRule, Moments, Panel, State, Target, T
 from blpsim.kernels.choice import copy, fill, fill_coefficients, fill_utilities, is_finite, normalize
 from blpsim.kernels.compile import driver_kernel
 from blpsim.kernels.inversion import invert_shares
+from blpsim.kernels.links import apply_links, fill_link_slopes
 from blpsim.kernels.markups import fill_firm_block, solve_firm_markups
 from blpsim.kernels.moments import fill_costs, fill_residuals
 
@@ -29,6 +30,8 @@ def solve_market_demand(
         fill(coefficients[k], 0.0)
     fill_coefficients(coefficients, tastes.sigma, panel.consumers.nodes, agent, last_agent)
     fill_coefficients(coefficients, tastes.pi, panel.consumers.demographics, agent, last_agent)
+    apply_links(coefficients, tastes.links, agents)
+    fill_link_slopes(state.link_slopes, coefficients, tastes.links, agent, last_agent)
     target = Target(
         panel.log_shares[first:last],
         panel.log_outside[t],

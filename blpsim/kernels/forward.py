@@ -16,8 +16,10 @@ SIGMA, PI, ALPHA = 0, 1, 2
 
 
 @inner_kernel
-def fill_draw(draw: Vector, p: int, first: int, panel: Panel, directions: Directions) -> None:
-    """Fill draw (I,) with what direction p multiplies agents' characteristics by."""
+def fill_draw(
+    draw: Vector, p: int, first: int, panel: Panel, directions: Directions, link_slopes: Matrix
+) -> None:
+    """Fill draw (I,) with what direction p changes coefficients by: nodes or demographics, times dC/dz."""
     row = directions.draw[p]
     if directions.kind[p] == ALPHA:
         fill(draw, 1.0)
@@ -25,6 +27,10 @@ def fill_draw(draw: Vector, p: int, first: int, panel: Panel, directions: Direct
     source = panel.consumers.nodes[row] if directions.kind[p] == SIGMA else panel.consumers.demographics[row]
     for i in range(draw.size):
         draw[i] = source[first + i]
+    if link_slopes.shape[0] > 0:
+        slopes = link_slopes[directions.characteristic[p], first : first + draw.size]
+        for i in range(draw.size):
+            draw[i] *= slopes[i]
 
 
 @inner_kernel
@@ -156,7 +162,7 @@ def d_market(
     fill(zero, 0.0)
     for p in range(directions.kind.size):
         prepare_direction(p, first, panel, directions, x, d_slope)
-        fill_draw(draw, p, agent, panel, directions)
+        fill_draw(draw, p, agent, panel, directions, state.link_slopes)
         fill_level(level, probabilities, x, draw, zero)
         d_delta = d_xi[p, first:last]
         d_shares_at_fixed_delta(d_delta, probabilities, x, draw, level, weights)

@@ -15,6 +15,7 @@ from blpsim.kernels.choice import combine_rows, copy, fill, weighted_sums
 from blpsim.kernels.compile import driver_kernel
 from blpsim.kernels.evaluation import COEFFICIENTS, FINE, NO_DERIVATIVE
 from blpsim.kernels.linear import solve_delta_derivative, solve_factorized_transposed
+from blpsim.kernels.links import multiply_by_link_slopes
 from blpsim.kernels.moments import fill_seeds
 
 
@@ -107,6 +108,7 @@ def differentiate_market(t: int, panel: Panel, state: State, bench: Bench, suppl
         collect_market_supply(t, panel, state, bench, adjoint, common)
     else:
         collect_market_demand(t, panel, state, bench, adjoint, common)
+    multiply_by_link_slopes(derivatives, state.link_slopes, agent, last_agent)
     add_loadings(state.d_sigma, derivatives, panel.consumers.nodes, agent, last_agent)
     add_loadings(state.d_pi, derivatives, panel.consumers.demographics, agent, last_agent)
     return True

@@ -19,6 +19,7 @@ from blpsim.kernels.choice import copy, fill, fill_coefficients, fill_utilities
 from blpsim.kernels.compile import driver_kernel, inner_kernel
 from blpsim.kernels.elementary import exp
 from blpsim.kernels.inversion import MEMORY
+from blpsim.kernels.links import apply_links
 
 _REBASING = 50.0
 _PRODUCT_ROWS = 7
@@ -132,6 +133,7 @@ def fill_market(market: PricedMarket, utilities: PricedUtilities, first: int, ag
         fill(coefficients[k], 0.0)
     fill_coefficients(coefficients, tastes.sigma, consumers.nodes, agent, last_agent)
     fill_coefficients(coefficients, tastes.pi, consumers.demographics, agent, last_agent)
+    apply_links(coefficients, tastes.links, agents)
     base = market.bench.base
     fill_utilities(base, utilities.delta[first:last], utilities.x2[first:last], coefficients, agents)
     fill(market.reference, np.inf)

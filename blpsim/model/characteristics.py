@@ -61,7 +61,7 @@ def instrument_source(
     if "firm_ids" not in products.columns:
         why = "they tell a firm's own products from its rivals'"
         raise DataError("products['firm_ids']", "no such column", "one column", why)
-    data, (x1, x2, x3, *_), roles = products.columns, columns, _roles(columns)
+    data, (x1, x2, x3), roles = products.columns, columns[:3], _roles(columns)
     linear = x1.values(data).T
     nonlinear = x2.values(data).T[roles.x2] if x2.names else linear[roles.x1]
     varying = np.concatenate((linear[roles.x1], x3.values(data).T[roles.x3]))
@@ -96,7 +96,7 @@ class _Roles(NamedTuple):
 
 @lru_cache(maxsize=64)
 def _roles(columns: ModelColumns) -> _Roles:
-    x1, x2, x3, *_ = columns
+    x1, x2, x3 = columns[:3]
     first = [k for k in _exogenous(x1) if _varies(x1, k)]
     third = [k for k in _exogenous(x3) if _varies(x3, k) and x3.names[k] not in x1.names]
     return _Roles(

@@ -66,6 +66,8 @@ class Layout:
     """Positions in gamma of the last elements of theta."""
     sigma_used: Booleans
     """(K2,) columns of sigma with an element that is not fixed at zero."""
+    links: Integers
+    """(K2,) codes of the random coefficients' types."""
     theta_positions: Integers
     """(P,) places of theta's elements in ``names``."""
     concentrated_positions: Integers
@@ -226,6 +228,7 @@ def _layout(parameters: Parameters, columns: ModelColumns, supply: bool) -> Layo
         beta_moved=at["beta"][:, 0].copy(),
         gamma_moved=at["gamma"][:, 0].copy(),
         sigma_used=_used(blocks.sigma, at["sigma"]),
+        links=columns.links,
         theta_positions=np.array([places[name] for name in theta_names], np.int64),
         concentrated_positions=np.array([places[n] for n in reported if n not in estimated], np.int64),
         _reported=_reported(elements, linear, sum(len(moved[block]) for block in ("sigma", "pi", "rho"))),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Literal, NamedTuple, cast
 
@@ -11,6 +11,7 @@ import numpy as np
 from blpsim.arrays import Integers
 from blpsim.checks import check_fields
 from blpsim.errors import ConfigurationError, FormulaError
+from blpsim.kernels.links import LINEAR, LOG, LOGIT
 from blpsim.model.absorption import compile_absorption
 from blpsim.model.columns import NO_COLUMNS, PRICES, Columns
 from blpsim.model.expressions import Data
@@ -20,6 +21,9 @@ from blpsim.model.tables import group_codes
 SHARES = "shares"
 
 Costs = Literal["linear", "log"]
+RcType = Literal["linear", "log", "logit"]
+
+_LINKS: Mapping[str, int] = {"linear": LINEAR, "log": LOG, "logit": LOGIT}
 
 
 class ModelNames(NamedTuple):
@@ -40,6 +44,8 @@ class ModelColumns(NamedTuple):
     x3: Columns
     demographics: tuple[str, ...]
     """Labels of the agents' demographics, whose data are not the products'."""
+    rc_types: tuple[RcType, ...]
+    """(K2,) types of the random coefficients."""
     nests: tuple[str, ...] = ()
     """Labels of the nests, sorted."""
 
@@ -47,6 +53,11 @@ class ModelColumns(NamedTuple):
     def names(self) -> ModelNames:
         """The labels of all columns."""
         return ModelNames(self.x1.names, self.x2.names, self.x3.names, self.demographics, self.nests)
+
+    @property
+    def links(self) -> Integers:
+        """The codes of the random coefficients' types, (K2,), as kernels read them."""
+        return np.array([_LINKS[rc_type] for rc_type in self.rc_types], np.int64)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,6 +70,13 @@ class Model:
     """X2, characteristics with random coefficients; None for logit."""
     demographics: str | None = None
     """Agents' characteristics that interact with X2."""
+    rc_types: tuple[RcType, ...] | None = None
+    """One type a column of X2, as PyBLP's: ``"linear"``; ``"log"``, whose coefficient is exp(z), z = sigma nu
+    + pi d; or ``"logit"``, 1 / (1 + exp(-z)). None: all linear.
+
+    A mean of z, as of a lognormal coefficient's log, is the element of pi of a constant demographic.
+    A coefficient on ``I(-prices)`` of the type ``"log"`` makes everybody's demand slope down.
+    """
     supply: str | None = None
     """X3, characteristics that make costs; None without a supply side."""
     costs: Costs = "linear"
@@ -74,6 +92,9 @@ class Model:
         """Read every formula, and refuse parts that contradict each other."""
         check_fields(self)
         self._need("demographics", "nonlinear", "demographics shift the coefficients of X2")
+        self._need("rc_types", "nonlinear", "they are types of the coefficients of X2")
+        if self.rc_types is not None:
+            object.__setattr__(self, "rc_types", tuple(self.rc_types))
         self._need("absorb_supply", "supply", "there are no costs to take fixed effects from")
         self._refuse("linear", self.linear_formula, SHARES, "shares are what demand explains")
         self._refuse("nonlinear", self.nonlinear_formula, SHARES, "shares are what demand explains")
@@ -125,12 +146,16 @@ class Model:
         ------
         FormulaError
             When a column does not exist, or arithmetic is asked of one that is not numeric.
+        ConfigurationError
+            When there are not as many ``rc_types`` as columns of X2.
         """
+        x2 = _bound(self.nonlinear_formula, products)
         return ModelColumns(
             self.linear_formula.bind(products),
-            _bound(self.nonlinear_formula, products),
+            x2,
             _bound(self.supply_formula, products),
             self._demographic_names(demographics),
+            self._types(x2.names),
             self._nest_names(products),
         )
 
@@ -145,6 +170,14 @@ class Model:
             why = f"there are {', '.join(products)}"
             raise FormulaError("Model.nests", self.nests, "a column of the products", why)
         return tuple(str(name) for name in group_codes(np.asarray(products[self.nests]))[1])
+
+    def _types(self, names: tuple[str, ...]) -> tuple[RcType, ...]:
+        linear: RcType = "linear"
+        types = (linear,) * len(names) if self.rc_types is None else self.rc_types
+        if len(types) != len(names):
+            expected = f"{len(names)} types, one for each of {', '.join(names)}"
+            raise ConfigurationError("Model.rc_types", types, expected, "X2 has these columns")
+        return types
 
     def _demographic_names(self, demographics: Columns | tuple[str, ...] | None) -> tuple[str, ...]:
         if isinstance(demographics, Columns):

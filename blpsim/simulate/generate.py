@@ -94,7 +94,7 @@ def demand_for(
         delta=columns.x1.values(products.columns) @ blocks.beta + xi,
         x1=columns.x1,
         x2=columns.x2,
-        tastes=Tastes(blocks.sigma, blocks.pi, blocks.beta[columns.x1.depends_on_prices]),
+        tastes=Tastes(blocks.sigma, blocks.pi, blocks.beta[columns.x1.depends_on_prices], columns.links),
         consumers=agents.consumers(),
         offsets=offsets(products, agents),
         nested=nested(model, products, blocks.rho),

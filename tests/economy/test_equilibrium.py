@@ -27,7 +27,8 @@ def demand_of(linear="1 + x + prices", nonlinear="0 + x", *, alpha=-1.0, sigma=(
     x1 = compile_formula(linear, "Model.linear").bind(data)
     x2 = compile_formula(nonlinear, "Model.nonlinear").bind(data)
     beta = np.where(x1.depends_on_prices, alpha, 1.0)
-    tastes = Tastes(np.diag(np.array(sigma)), np.zeros((len(sigma), 0)), beta[x1.depends_on_prices])
+    alpha, links = beta[x1.depends_on_prices], np.zeros(len(sigma), np.int64)
+    tastes = Tastes(np.diag(np.array(sigma)), np.zeros((len(sigma), 0)), alpha, links)
     nodes = rng.normal(size=(len(sigma), people))
     return PricedDemand(
         data=data,

@@ -28,11 +28,12 @@ def economy(*, alpha=-1.0, sigma=1.5, sigma_price=0.0, level=1.0, seed=0, price_
     d_x2 = np.zeros((products, 2))
     if sigma_price:
         d_x2[:, 1] = d_x1[:, 0]
+    links = np.zeros(2, np.int64)
     utilities = PricedUtilities(
         level + rng.normal(size=products),
         x2,
         Slopes(d_x1, d_x2, price_slopes),
-        Tastes(np.diag([sigma, sigma_price]), np.array([[0.3], [0.0]]), np.array([alpha])),
+        Tastes(np.diag([sigma, sigma_price]), np.array([[0.3], [0.0]]), np.array([alpha]), links),
         Consumers(rng.normal(size=(2, people)), rng.normal(size=(1, people)), weights),
     )
     offsets = Offsets(firm_products[firms], agent_ends, firms, firm_products)

@@ -152,6 +152,7 @@ class Assembled:
         return State(
             probabilities=np.zeros((n, agents)),
             slopes=np.zeros((n if self.panel.slopes.varies else markets, agents)),
+            link_slopes=np.zeros((k2 if self.layout.links.any() else 0, self.consumers.weights.size)),
             gamma=np.zeros((n, firm)),
             factors=np.zeros((n, firm)),
             pivots=np.zeros(n, np.int64),

@@ -17,7 +17,7 @@ class Case:
     """Data, model, parameters and options that PyBLP and blpsim read the same way."""
 
     name: str
-    model: Mapping[str, str]
+    model: Mapping[str, Any]
     """Keyword arguments of ``bs.Model``."""
     products: Columns
     agents: Columns | None = None

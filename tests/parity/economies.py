@@ -85,8 +85,8 @@ def rule_size(dimensions: int) -> int:
 
 def draw_truth(features: Features, generator: np.random.Generator) -> Truth:
     """Return coefficients that give prices near 4 and outside shares well inside (0, 1)."""
-    prices = -generator.uniform(1.2, 2.0)
-    level = generator.uniform(-3, -1) - prices * 3
+    prices = -generator.uniform(1.2, 2.0) + _slope_offset(features)
+    level = generator.uniform(-3, -1) - 3 * _mean_slope(features, prices)
     values = {"prices": prices, "x": 1.0, "y": 0.3, "x:prices": -0.3, "log(prices)": -0.5}
     beta = np.array([level, *(values[name] for name in features.linear)])
     sigma, pi = _heterogeneity(features, generator)
@@ -100,10 +100,31 @@ def _correlations(features: Features, generator: np.random.Generator) -> Array |
     return None if size is None else np.asarray(generator.uniform(0.2, 0.7, size))
 
 
+def _slope_offset(features: Features) -> float:
+    """Return what keeps demand sloping down where positive coefficients multiply prices."""
+    return -1.5 * sum(
+        rc_type != "linear" and name in ("prices", "x:prices")
+        for name, rc_type in zip(features.nonlinear, features.rc_types, strict=False)
+    )
+
+
+def _mean_slope(features: Features, prices: float) -> float:
+    """Return roughly the mean derivative of utility with respect to prices."""
+    means, signs = (
+        {"linear": 0.0, "log": 1.0, "logit": 0.5},
+        {"prices": 1.0, "x:prices": 0.7, "I(-prices)": -1.0},
+    )
+    types = zip(features.nonlinear, features.rc_types, strict=False)
+    mean = sum(signs.get(name, 0.0) * means[rc_type] for name, rc_type in types)
+    return mean + (prices if "prices" in features.linear else 0.0)
+
+
 def _heterogeneity(features: Features, generator: np.random.Generator) -> tuple[Array | None, Array | None]:
     if not features.nonlinear:
         return None, None
     scales = np.array([0.15 if "prices" in name else 0.8 for name in features.nonlinear])
+    if features.rc_types:  # Where a few agents are unlike all others, there are several equilibria.
+        scales[np.array(features.rc_types) == "log"] *= 0.5
     size = scales.size
     raw = np.diag(generator.uniform(0.5, 1.5, size))
     if features.full_sigma:
@@ -145,20 +166,23 @@ def equilibrium(
         agent_formulation=demographics,
         agent_data=None if agents is None else stacked(agents, "nodes"),
         integration=pyblp.Integration("product", rule_size(dimensions)) if features.product_rule else None,
+        rc_types=features.rc_types or None,
         costs_type="log" if features.log_costs else "linear",
     )
     found = simulation.replace_endogenous(compute_gradients=False, compute_hessians=False)
     return {name: found.product_data[name].ravel() for name in ("prices", "shares")}
 
 
-def economy_model(features: Features) -> dict[str, str]:
+def economy_model(features: Features) -> dict[str, Any]:
     """Return the formulas of the economy, whose constant is explicit."""
-    model = {"linear": formula(features.linear, "1"), "supply": "1 + x + w + y"}
+    model: dict[str, Any] = {"linear": formula(features.linear, "1"), "supply": "1 + x + w + y"}
     if features.nonlinear:
         constant = "1" if "1" in features.nonlinear else "0"
         model["nonlinear"] = formula(tuple(n for n in features.nonlinear if n != "1"), constant)
     if features.nests:
         model["nests"] = "nesting_ids"
+    if features.rc_types:
+        model["rc_types"] = features.rc_types
     return model
 
 

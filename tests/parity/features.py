@@ -20,6 +20,8 @@ class Features:
     """Columns of X1 in the order of the formula, without the constant."""
     nonlinear: tuple[str, ...]
     """Columns of X2 in the order of the formula, a constant first; none: plain logit."""
+    rc_types: tuple[str, ...]
+    """Types of the random coefficients, not all linear; none: all are."""
     full_sigma: bool
     dropped_sigma: bool
     """The last random coefficient has no node: its row and column of sigma are zero."""
@@ -50,6 +52,8 @@ class Features:
             "supply" if self.supply else "demand only",
             "log costs" if self.log_costs else "linear costs" if self.supply else "",
             coefficients if self.nonlinear else "logit",
+            *(f"{rc_type} coefficient" for rc_type in ("log", "logit") if rc_type in self.rc_types),
+            "no price in X1" if not any("prices" in name for name in self.linear) else "",
             "sigma without a node" if self.dropped_sigma else "",
             f"{len(self.demographics)} demographics" if self.demographics else "",
             f"{len(self.demand_effects)} effects, demand" if self.demand_effects else "",
@@ -78,13 +82,15 @@ def draw_features(generator: np.random.Generator) -> Features:
 
     supply = often(0.6)
     nonlinear = () if often(0.1) else _nonlinear(generator)
+    rc_types = _rc_types(len(nonlinear), generator.spawn(1)[0])
     dropped = len(nonlinear) > 1 and often(0.2)
     number = int(generator.choice([1, 2])) if nonlinear and (dropped or often(0.5)) else 0
     return Features(
         supply=supply,
         log_costs=supply and often(0.5),
-        linear=_linear(generator, supply),
+        linear=_without_prices(_linear(generator, supply), dict(zip(nonlinear, rc_types, strict=False))),
         nonlinear=nonlinear,
+        rc_types=rc_types,
         full_sigma=len(nonlinear) > 1 + dropped and often(0.5),
         dropped_sigma=dropped,
         demographics=("income", "age")[:number],
@@ -120,6 +126,21 @@ def _nonlinear(generator: np.random.Generator) -> tuple[str, ...]:
     number = generator.choice([1, 2, 3], p=[0.3, 0.4, 0.3])
     chosen = [pool[i] for i in generator.permutation(4)[:number]]
     return tuple(sorted(chosen, key=lambda name: name != "1"))
+
+
+def _rc_types(number: int, generator: np.random.Generator) -> tuple[str, ...]:
+    """Return types from a stream of their own, in three of ten problems."""
+    if generator.uniform() > 0.3:
+        return ()
+    types = tuple(generator.choice(["linear", "log", "logit"], number, p=[0.2, 0.5, 0.3]).tolist())
+    return types if set(types) > {"linear"} or "linear" not in types else ()
+
+
+def _without_prices(linear: tuple[str, ...], types: dict[str, str]) -> tuple[str, ...]:
+    """Return X1 without prices where a lognormal coefficient on their negative makes demand slope down."""
+    others = tuple(name for name in linear if name != "prices")
+    plain = bool(others) and not any("prices" in name for name in others)
+    return others if plain and types.get("I(-prices)") == "log" else linear
 
 
 def _effects(generator: np.random.Generator) -> tuple[str, ...]:

@@ -58,7 +58,8 @@ def own_demand(
     setting = own_problem(dataclasses.replace(case, products=products)).setting
     start = layout(own_parameters(case), setting.columns, setting.supply)
     theta, used = start.theta0, start.sigma_used if setting.columns.x2.names else None
-    tastes = Tastes(start.sigma(theta), start.pi(theta), start.beta(theta)[setting.price_columns])
+    alpha = start.beta(theta)[setting.price_columns]
+    tastes = Tastes(start.sigma(theta), start.pi(theta), alpha, start.links)
     order = setting.products.order
     demand = PricedDemand(
         data=setting.products.columns,

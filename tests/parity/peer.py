@@ -25,11 +25,12 @@ def peer_problem(case: Case) -> pyblp.Problem:
         None if formulated is None else pyblp.Formulation(formulated),
         None if agents is None else stacked(agents, "nodes"),
         integration=None if case.nodes is None else pyblp.Integration("product", case.nodes),
+        rc_types=case.model.get("rc_types"),
         costs_type=case.model.get("costs", "linear"),
     )
 
 
-def formulations(model: Mapping[str, str]) -> tuple[pyblp.Formulation | None, ...]:
+def formulations(model: Mapping[str, Any]) -> tuple[pyblp.Formulation | None, ...]:
     """Return PyBLP's formulations of X1, X2 and X3, as many as the model has."""
     linear = pyblp.Formulation(model["linear"], absorb=model.get("absorb_demand"))
     nonlinear = pyblp.Formulation(model["nonlinear"]) if "nonlinear" in model else None

@@ -57,7 +57,7 @@ def random_case(seed: int) -> Case:
     return dataclasses.replace(case, options=options)
 
 
-def model_of(features: Features) -> dict[str, str]:
+def model_of(features: Features) -> dict[str, Any]:
     """Return the keyword arguments of the model that is estimated."""
     model = economy_model(features)
     if features.demand_effects:

@@ -9,6 +9,7 @@ from blpsim.kernels.evaluation import COEFFICIENTS, FINE, NO_MARKUPS, NOT_FINITE
 from blpsim.kernels.general.choice import NestedMarket, finish_nests
 from blpsim.kernels.general.inversion import NestTarget, invert_nested_shares
 from blpsim.kernels.linear import factorize, solve_factorized
+from blpsim.kernels.links import apply_links, fill_link_slopes
 from blpsim.kernels.moments import fill_costs, fill_residuals
 
 HIGHEST, SCALE, INSIDE, PULL, BLOCKS = 0, 1, 2, 3, 6
@@ -51,6 +52,8 @@ def solve_nested_demand(
     fill_coefficients(coefficients, tastes.sigma, panel.consumers.nodes, agent, last_agent)
     fill_coefficients(coefficients, tastes.pi, panel.consumers.demographics, agent, last_agent)
     market = market_nests(t, panel, nesting, bench)
+    apply_links(coefficients, tastes.links, market.weights.size)
+    fill_link_slopes(state.link_slopes, coefficients, tastes.links, agent, last_agent)
     target = Target(
         panel.log_shares[first:last], panel.log_outside[t], panel.x2[first:last], coefficients, market.weights
     )

@@ -188,7 +188,7 @@ def d_nested_market(
             fill(draw, 0.0)
         else:
             prepare_direction(p, first, panel, directions, x, d_slope)
-            fill_draw(draw, p, agent, panel, directions)
+            fill_draw(draw, p, agent, panel, directions, state.link_slopes)
         d_delta = d_xi[p, first:last]
         fill_d_probabilities(
             t, panel, nesting, market, Move(x, zero, d_slope, draw, parameter), nesting.seeds

@@ -18,6 +18,7 @@ from blpsim.kernels.general.choice import NestedMarket
 from blpsim.kernels.general.evaluation import market_nests
 from blpsim.kernels.general.linear import solve_nested_derivative
 from blpsim.kernels.linear import solve_factorized_transposed
+from blpsim.kernels.links import multiply_by_link_slopes
 from blpsim.kernels.moments import fill_seeds
 
 CHOSEN, WITHIN = 4, 5
@@ -249,6 +250,7 @@ def differentiate_nested_market(
         h = market.nest[j]
         fill_back_row(v, j, probabilities[j], market, seeds, (chosen[h], within[h], total))
         add_rows(derivatives, panel.x2[first + j], v, agents)
+    multiply_by_link_slopes(derivatives, state.link_slopes, agent, last_agent)
     add_loadings(state.d_sigma, derivatives, panel.consumers.nodes, agent, last_agent)
     add_loadings(state.d_pi, derivatives, panel.consumers.demographics, agent, last_agent)
     utilities, inclusive = nesting.utilities[first:last], nesting.inclusive[nest:last_nest]

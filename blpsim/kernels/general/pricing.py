@@ -23,6 +23,7 @@ from blpsim.kernels.general.choice import (
 )
 from blpsim.kernels.general.gradient import Firm, fill_markup_sums
 from blpsim.kernels.inversion import MEMORY, anderson_step
+from blpsim.kernels.links import apply_links
 from blpsim.kernels.pricing import LONGEST_MOVE, Equilibrium
 from blpsim.kernels.zeta import HISTORY_ROWS, PricedUtilities
 
@@ -119,6 +120,7 @@ def fill_priced_market(t: int, pricing: NestedPricing, offsets: Offsets, utiliti
     fill_coefficients(coefficients, tastes.sigma, consumers.nodes, agent, last_agent)
     fill_coefficients(coefficients, tastes.pi, consumers.demographics, agent, last_agent)
     agents = last_agent - agent
+    apply_links(coefficients, tastes.links, agents)
     fill_utilities(pricing.base, utilities.delta[first:last], utilities.x2[first:last], coefficients, agents)
     steep = pricing.products[STEEP, : last - first]
     for j in range(steep.size):
