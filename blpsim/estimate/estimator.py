@@ -15,6 +15,7 @@ from blpsim.checks import check, check_fields
 from blpsim.economy.dataset import Dataset
 from blpsim.economy.economy import Economy
 from blpsim.errors import ConfigurationError
+from blpsim.estimate.delta_method import DeltaMethod, Function
 from blpsim.estimate.gmm import GMM
 from blpsim.estimate.optimal import optimal_instruments
 from blpsim.estimate.result import Result
@@ -26,7 +27,9 @@ from blpsim.model.instruments import Excluded, Instruments, Optimal, Sums
 from blpsim.model.integration import Integration
 from blpsim.model.layout import Layout, layout
 from blpsim.model.model import Model, ModelColumns, ModelNames
+from blpsim.model.panel import Agents
 from blpsim.model.parameters import Parameters
+from blpsim.model.resampling import Resampled, check_random
 from blpsim.status import Status
 from blpsim.streams import Streams
 
@@ -60,6 +63,15 @@ class Estimate:
     """(P, P)."""
     economy: Economy | None = None
     """The economy at the estimate, which estimands are functions of; None where there is none."""
+    result: Result | None = field(default=None, repr=False)
+    """All that the estimation left; None where there is no estimate."""
+
+    def delta_method(self, function: Function) -> DeltaMethod:
+        """Return a function's values at the economy and their standard errors; see ``Result``."""
+        if self.result is None:
+            why = "functions of it are asked for"
+            raise ConfigurationError("Estimate.result", None, "an estimate with a result", why)
+        return self.result.delta_method(function)
 
 
 @runtime_checkable
@@ -101,6 +113,11 @@ class Estimator:
             check("Optimal.first", self.instruments.first, Estimator)
         if isinstance(self.bounds, Mapping):
             replace(self.gmm, bounds=self.bounds)
+        if callable(self.gmm.resample_agents):
+            why = "an estimator's agents are drawn from its own stream"
+            raise ConfigurationError(
+                "Estimator.gmm.resample_agents", self.gmm.resample_agents, "a number of sets", why
+            )
 
     def names(self, scenario: Scenario) -> tuple[str, ...]:
         """Return the names of what is estimated: beta, sigma, pi, rho, gamma."""
@@ -111,6 +128,9 @@ class Estimator:
         if (self.integration is None) != (scenario.model.nonlinear is None):
             why = "random coefficients are integrated over consumers, and an estimator names its own"
             raise ConfigurationError("Estimator.integration", self.integration, "an Integration", why)
+        if self.gmm.resample_agents is not None:
+            has_demographics = scenario.model.demographics is not None
+            check_random("Estimator.integration", self.integration, has_demographics)
         blocks = {"beta", "sigma", "pi", "rho"} | ({"gamma"} if self.supply else set())
         values = scenario.truth.by_name(scenario.names)
         return tuple(name for name in values if name.partition("[")[0] in blocks)
@@ -148,6 +168,7 @@ class Estimator:
             if excluded is None:
                 return failed
             setting = make_setting(economy.model, economy.products, agents, excluded, self.supply)
+            setting = replace(setting, resampled=self._resampled(dataset, streams))
             gmm = self._bounded(bound, columns)
             lower, upper = gmm.theta_bounds(bound)
             starts = self._starts(bound, first, streams)
@@ -156,6 +177,17 @@ class Estimator:
         except np.linalg.LinAlgError:
             return replace(failed, failure=Status.SINGULAR)
         return Solution(layout=bound, setting=setting, results=results, starts=np.array(thetas))
+
+    def _resampled(self, dataset: Dataset, streams: Streams) -> Resampled | None:
+        number, model = self.gmm.resample_agents, dataset.economy.model
+        if number is None or callable(number):
+            return None
+
+        def resampled(index: int) -> Agents | None:
+            role = f"estimation/resampled {index}"
+            return None if index >= number else dataset.draw_agents(model, self.integration, streams, role)
+
+        return resampled
 
     def _bounded(self, bound: Layout, columns: ModelColumns) -> GMM:
         if self.bounds is None:
@@ -266,4 +298,5 @@ def _best(solution: Solution) -> Estimate:
         starts=tuple(recorded),
         covariance=best.covariance,
         economy=best.economy if best.status.is_usable else None,
+        result=best,
     )

@@ -91,6 +91,26 @@ def economy_at(objective: Objective, parameters: Parameters, residuals: tuple[Ve
     )
 
 
+def economy_with(objective: Objective, values: Vector) -> Economy | None:
+    """Return the economy with any values, (P,), of all that is estimated; None where it has no numbers.
+
+    Mean utilities reproduce the observed shares, and xi and omega are what the values leave of them,
+    those of linear coefficients that an estimation would concentrate out included.
+    """
+    layout, setting = objective.layout, objective.setting
+    theta = values[layout.theta_positions]
+    objective(theta)
+    residual = objective.state.residuals.max(initial=0.0)
+    if objective.status is not Status.EVALUATED or not residual < objective.gmm.iteration.tolerance:
+        return None
+    parameters = layout.unfolded(values, fixed=True)
+    xi, omega = objective.residuals()
+    xi += setting.x1.T @ (objective.beta(theta) - np.asarray(parameters.beta, np.float64))
+    if setting.supply:
+        omega += setting.x3.T @ (objective.gamma(theta) - np.asarray(parameters.gamma, np.float64))
+    return economy_at(objective, parameters, (xi, omega))
+
+
 def _with_all_nodes(objective: Objective) -> Agents:
     """Return agents with a row of nodes for each X2 column, though an estimated sigma may be zero."""
     setting, used = objective.setting, objective.layout.sigma_used

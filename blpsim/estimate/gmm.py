@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -81,6 +81,10 @@ class GMM:
     """Whether the objective is g'Wg times N."""
     hessian: bool = True
     """Whether the Hessian is computed, which certifies a minimum."""
+    resample_agents: int | Callable[[int], Any] | None = None
+    """Sets of agents whose moments show the simulation error, which covariances of moments then include:
+    a number of them, drawn as the problem's or the estimator's agents were, or a function that returns a
+    table of agents for 0, 1, ..., and then None."""
     optimizer: Optimizer = field(default_factory=Optimizer)
     iteration: Inversion = field(default_factory=Inversion)
 
@@ -90,6 +94,9 @@ class GMM:
         if self.W is not None and not np.isfinite(weights := numbers("GMM.W", self.W)).all():
             bad = float(weights[~np.isfinite(weights)][0])
             raise ConfigurationError("GMM.W", bad, "finite numbers", "moments are weighted by them")
+        if self.resample_agents is not None and not callable(self.resample_agents):
+            why = "moments across sets of agents have a covariance"
+            check_count("GMM.resample_agents", self.resample_agents, why, 2)
         for name, pair in (self.bounds or {}).items():
             _check_bounds(f"GMM.bounds[{name!r}]", pair)
         lower, upper = self.cost_bounds
@@ -119,6 +126,13 @@ class GMM:
             crossed = layout.theta_names[int(np.argmax(wrong))]
             raise ParameterError("GMM.bounds", crossed, "lower <= upper", "nothing lies between them")
         return lower, upper
+
+    def respected_bounds(self, layout: Layout) -> tuple[Vector, Vector]:
+        """Return the bounds of theta, (P,) each, infinite where the optimizer knows none; raises alike."""
+        lower, upper = self.theta_bounds(layout)
+        if self.optimizer.has_bounds:
+            return lower, upper
+        return np.full(lower.size, -np.inf), np.full(upper.size, np.inf)
 
 
 def _check_bounds(field: str, pair: object) -> None:

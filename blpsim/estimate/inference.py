@@ -2,13 +2,30 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 import pandas as pd
 
 from blpsim.arrays import Booleans, Matrix, Vector
 from blpsim.errors import DataError
-from blpsim.estimate.objective import Jacobian
+from blpsim.estimate.objective import Jacobian, Objective
+from blpsim.estimate.resampling import simulation_error
 from blpsim.estimate.setting import Setting
+from blpsim.status import Status
+
+
+class Inference(NamedTuple):
+    """How sure estimates are, and what that follows from; fields are those of ``Result``."""
+
+    moments_jacobian: Matrix
+    moments_covariances: Matrix
+    simulation_covariances: Matrix
+    parameter_sensitivity: Matrix
+    covariance: Matrix
+    """(P, P) of the estimates."""
+    status: Status
+    """EVALUATED, or why resampled agents gave no moments."""
 
 
 def two_stage_weighting(setting: Setting) -> Matrix:
@@ -58,23 +75,60 @@ def moment_covariance(setting: Setting, residuals: tuple[Vector, Vector], kind: 
     return (covariance + covariance.T) / 2
 
 
+def moments_jacobian(setting: Setting, jacobian: Jacobian) -> Matrix:
+    """Return the derivatives of the averaged moments by all that is estimated, G, (M, P)."""
+    demand = setting.demand_instruments @ jacobian.xi
+    supply = setting.supply_instruments @ jacobian.omega
+    return np.asarray(np.vstack((demand, supply)) / setting.number, np.float64)
+
+
 def parameter_covariance(
-    setting: Setting, jacobian: Jacobian, weighting: Matrix, moments: Matrix | None, kept: Booleans
+    g: Matrix, weighting: Matrix, moments: Matrix | None, kept: Booleans, number: int
 ) -> Matrix:
     """Return the covariance of estimates, (P, P); NaN for parameters that are not kept.
 
+    g        (M, P) derivatives of the averaged moments
     moments  (M, M) covariance of moments, or None when the weighting matrix is its inverse
     kept     (P,) parameters that are not at a bound
+    number   N
     """
-    demand = setting.demand_instruments @ jacobian.xi[:, kept] / setting.number
-    supply = setting.supply_instruments @ jacobian.omega[:, kept] / setting.number
-    g = np.vstack((demand, supply))
+    g = np.ascontiguousarray(g[:, kept])
     covariance = np.linalg.inv(g.T @ weighting @ g)
     if moments is not None:
         covariance = covariance @ g.T @ weighting @ moments @ weighting @ g @ covariance
     full = np.full((kept.size, kept.size), np.nan)
-    full[np.ix_(kept, kept)] = (covariance + covariance.T) / 2 / setting.number
+    full[np.ix_(kept, kept)] = (covariance + covariance.T) / 2 / number
     return full
+
+
+def parameter_sensitivity(g: Matrix, weighting: Matrix, kept: Booleans) -> Matrix:
+    """Return how estimates move with the averaged moments, -(G'WG)^{-1}G'W, (P, M); NaN as above.
+
+    Source: Andrews, Gentzkow and Shapiro (2017).
+    """
+    full = np.full(g.T.shape, np.nan)
+    g = g[:, kept]
+    full[kept] = -np.linalg.solve(g.T @ weighting @ g, g.T @ weighting)
+    return full
+
+
+def inferred(objective: Objective, residuals: tuple[Vector, Vector], kept: Booleans) -> Inference:
+    """Return what follows from the moments' covariance at the last evaluation.
+
+    kept  (P,) parameters that are not at a bound
+    """
+    setting, gmm = objective.setting, objective.gmm
+    simulation = simulation_error(objective)
+    moments = moment_covariance(setting, residuals, gmm.se_type, gmm.center_moments)
+    moments = simulation.added(moments, setting.number)
+    unadjusted = gmm.se_type == "unadjusted"
+    used = objective.moments.weighting
+    weighting = inverted(moments) if unadjusted and gmm.method == "1s" else used
+    g = moments_jacobian(setting, objective.jacobian())
+    between = None if unadjusted else moments
+    covariance = parameter_covariance(g, weighting, between, kept, setting.number)
+    sensitivity = parameter_sensitivity(g, weighting, kept)
+    return Inference(g, moments, simulation.covariances, sensitivity, covariance, simulation.status)
 
 
 def _covariance(u: Vector, v: Vector) -> float:

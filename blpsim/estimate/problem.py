@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from blpsim.checks import check
 from blpsim.errors import ParameterError
 from blpsim.estimate.evaluation import Evaluation, evaluated
@@ -16,6 +18,7 @@ from blpsim.model.model import Model
 from blpsim.model.panel import Agents, Products
 from blpsim.model.parameters import Parameters
 from blpsim.model.products import read_products
+from blpsim.model.resampling import given_agents, redrawn_agents
 from blpsim.model.tables import Table
 
 
@@ -41,6 +44,7 @@ class Problem:
         read = read_products(products, model)
         excluded = (read.matrix("demand_instruments"), read.matrix("supply_instruments"))
         supply = model.supply is not None
+        self._agents, self._integration = agents, integration
         self.setting = make_setting(
             model, read, read_agents(agents, integration, read, model), excluded, supply
         )
@@ -53,10 +57,12 @@ class Problem:
         ------
         ParameterError
             For parameters that the model does not have, and when there are more of them than instruments.
+        ConfigurationError
+            When agents are to be resampled but nothing says how.
         """
         bound = self._bound(parameters, gmm)
         _check_identification(self.setting, bound)
-        return solve(self.setting, bound, gmm or GMM())
+        return solve(self._resampling(gmm), bound, gmm or GMM())
 
     def evaluate(self, parameters: Parameters, gmm: GMM | None = None) -> Evaluation:
         """Return the objective, its gradient, and what they are made of, at these parameters.
@@ -69,12 +75,23 @@ class Problem:
             For parameters that the model does not have.
         """
         bound = self._bound(parameters, gmm)
-        return evaluated(first_step(self.setting, bound, gmm or GMM()))
+        return evaluated(first_step(self._resampling(gmm), bound, gmm or GMM()))
 
     def _bound(self, parameters: Parameters, gmm: GMM | None) -> Layout:
         check("parameters", parameters, Parameters)
         check("gmm", gmm, GMM | None)
         return layout(parameters, self.setting.columns, self.setting.supply)
+
+    def _resampling(self, gmm: GMM | None) -> Setting:
+        """Return the setting, with resampled agents where they are asked for."""
+        how = None if gmm is None else gmm.resample_agents
+        if how is None:
+            return self.setting
+        model, products = self.setting.model, self.setting.products
+        if callable(how):
+            return replace(self.setting, resampled=given_agents(how, products, model))
+        redrawn = redrawn_agents(how, self._agents, self._integration, products, model)
+        return replace(self.setting, resampled=redrawn)
 
 
 def _check_identification(setting: Setting, layout: Layout) -> None:

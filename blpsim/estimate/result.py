@@ -3,19 +3,35 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
+from numpy.typing import ArrayLike
 
 from blpsim.arrays import Booleans, Matrix, Vector
+from blpsim.checks import check, check_count
 from blpsim.economy.economy import Economy
+from blpsim.errors import ConfigurationError
+from blpsim.estimate.bootstrap import Bootstrap, drawn_values
+from blpsim.estimate.delta_method import DeltaMethod, Function, delta_method
 from blpsim.estimate.evaluation import economy_at
-from blpsim.estimate.inference import inverted, moment_covariance, parameter_covariance
+from blpsim.estimate.gmm import GMM
+from blpsim.estimate.inference import inferred
 from blpsim.estimate.objective import Objective
 from blpsim.estimate.setting import Setting
-from blpsim.estimate.specification import NOT_TESTED, hansen_test
+from blpsim.estimate.specification import (
+    NOT_TESTED,
+    Restrictions,
+    Tested,
+    check_inside,
+    hansen_test,
+    lm_test,
+    restrictions_at,
+    tested,
+    wald_test,
+)
 from blpsim.model.layout import Layout
 from blpsim.model.parameters import Parameters
 from blpsim.status import Status
@@ -30,6 +46,14 @@ class Counts(NamedTuple):
     inversion: int
     began: float
     """In seconds of ``time.perf_counter``."""
+
+
+class Origin(NamedTuple):
+    """What was estimated, and how."""
+
+    setting: Setting
+    layout: Layout
+    gmm: GMM
 
 
 class Minimum(NamedTuple):
@@ -70,6 +94,14 @@ class Result:
     costs: Vector = field(repr=False)
     W: Matrix = field(repr=False)
     moments: Vector = field(repr=False)
+    moments_jacobian: Matrix = field(repr=False)
+    """(M, P) derivatives of moments by all that is estimated."""
+    moments_covariances: Matrix = field(repr=False)
+    """(M, M) S, the covariance of moments times N, that standard errors are computed with."""
+    simulation_covariances: Matrix = field(repr=False)
+    """(M, M) covariance of moments across resampled agents, N times which is in S; zero without any."""
+    parameter_sensitivity: Matrix = field(repr=False)
+    """(P, M) how estimates move with moments (Andrews, Gentzkow and Shapiro 2017); NaN at a bound."""
     covariance: Matrix = field(repr=False)
     """(P, P) of the estimates."""
     economy: Economy | None = field(repr=False)
@@ -83,11 +115,129 @@ class Result:
     inversion_residual: float
     clipped_costs: int
     seconds: float
+    origin: Origin = field(repr=False)
+    """The data, the layout of parameters, and the options."""
 
     def table(self) -> pd.DataFrame:
         """Return estimates and standard errors, a row a parameter."""
         columns = {"estimate": self.values, "standard_error": self.errors, "at_bound": self.at_bound}
         return pd.DataFrame(columns, index=pd.Index(self.names, name="parameter"))
+
+    def run_hansen_test(self) -> Tested:
+        """Return Hansen's J = N g'Wg, with a degree of freedom for each overidentifying moment.
+
+        As the LM and distance tests, it requires that W is optimal: that of a second step, or a user's.
+        """
+        degrees = int(self.W.any(axis=0).sum()) - len(self.names)
+        return tested(self._j(), degrees)
+
+    def run_wald_test(
+        self, restrictions: Restrictions, restrictions_jacobian: ArrayLike | None = None
+    ) -> Tested:
+        """Return the Wald statistic of restrictions r = 0, with a degree of freedom for each.
+
+        restrictions           (R,) r at the estimates, or a function of the parameters (P,), in the order
+                               of ``names``, that returns it
+        restrictions_jacobian  (R, P) its derivatives; central differences of a function by default
+
+        Raises
+        ------
+        ParameterError
+            When shapes are wrong, a restriction follows from others, or concerns a parameter at a bound.
+        """
+        restricted, jacobian = restrictions_at(restrictions, restrictions_jacobian, self.values)
+        concerned = jacobian.any(axis=0)
+        check_inside("restrictions", self.at_bound & concerned, self.names)
+        covariance = self.covariance[np.ix_(concerned, concerned)]
+        return wald_test(restricted, jacobian[:, concerned], covariance)
+
+    def run_lm_test(self, restrictions: int) -> Tested:
+        """Return the Lagrange multiplier statistic of the unrestricted problem at restricted estimates.
+
+        The result is that of ``Optimizer("return")`` at these estimates; it cannot know how many
+        restrictions they satisfy, which is the number of degrees of freedom.
+
+        Raises
+        ------
+        ParameterError
+            When a parameter is at a bound.
+        """
+        check_count("restrictions", restrictions, "they are degrees of freedom")
+        check_inside("run_lm_test", self.at_bound, self.names)
+        gradient = self.moments_jacobian.T @ self.W @ self.moments
+        return lm_test(gradient, self.covariance, self.delta.size, restrictions)
+
+    def run_distance_test(self, unrestricted: Result) -> Tested:
+        """Return J of this restricted estimation less that of an unrestricted one on the same data.
+
+        Its degrees of freedom are the parameters that only the unrestricted one estimates. Source: Newey
+        and West (1987).
+
+        Raises
+        ------
+        ConfigurationError
+            When the other has another number of products, or not more parameters.
+        """
+        check("unrestricted", unrestricted, Result)
+        if unrestricted.delta.size != self.delta.size:
+            got, expected = f"{unrestricted.delta.size} products", f"{self.delta.size}"
+            raise ConfigurationError("unrestricted", got, expected, "both are estimated on the same data")
+        degrees = len(unrestricted.names) - len(self.names)
+        if degrees < 1:
+            got, expected = f"{len(unrestricted.names)} parameters", f"more than {len(self.names)}"
+            raise ConfigurationError("unrestricted", got, expected, "restrictions fix parameters")
+        return tested(self._j() - unrestricted._j(), degrees)
+
+    def delta_method(self, function: Function) -> DeltaMethod:
+        """Return a function's values at the economy and their standard errors, by the delta method.
+
+        function  of an ``Economy``; a number or an array, whose shape both have
+
+        It is called twice for each parameter, at economies whose mean utilities reproduce the shares.
+        Parameters at a bound are held there.
+
+        Raises
+        ------
+        ConfigurationError
+            When the estimation gave no economy.
+        """
+        setting, layout, gmm = self.origin
+        economy, objective = self._known_economy(), Objective(setting, layout, gmm, self.W)
+        order = setting.products.order
+        objective.start_delta = self.delta if order is None else self.delta[order]
+        with np.errstate(all="ignore"):
+            return delta_method(function, economy, objective, (self.values, self.covariance))
+
+    def bootstrap(self, draws: int = 1_000, seed: int = 0, equilibrium: bool | None = None) -> Bootstrap:
+        """Return a parametric bootstrap: parameters drawn from the distribution of the estimates.
+
+        equilibrium  whether each draw has its own equilibrium prices, as in PyBLP by default with a supply
+                     side only; without one, costs are those that the estimates imply
+
+        Raises
+        ------
+        ConfigurationError
+            When the estimation gave no economy, or draws and seed are no natural numbers.
+        """
+        check_count("draws", draws, "parameters are drawn so often")
+        check_count("seed", seed, "draws are repeatable", 0)
+        check("equilibrium", equilibrium, bool | None)
+        economy = self._known_economy()
+        solved = economy.costs is not None if equilibrium is None else equilibrium
+        if solved and economy.costs is None:
+            economy = replace(economy, costs=economy.implied_costs())
+        layout, estimates = self.origin.layout, (self.values, self.covariance)
+        values = drawn_values(estimates, layout, self.origin.gmm, draws, seed)
+        return Bootstrap(values=values, economy=economy, layout=layout, equilibrium=solved)
+
+    def _j(self) -> float:
+        return float(self.delta.size * (self.moments @ self.W @ self.moments))
+
+    def _known_economy(self) -> Economy:
+        if self.economy is None:
+            why = "functions of it are asked for"
+            raise ConfigurationError("Result.economy", None, "an economy at the estimates", why)
+        return self.economy
 
 
 def make_result(
@@ -97,26 +247,18 @@ def make_result(
     counts: Counts,
 ) -> Result:
     """Return the result of an estimation whose last evaluation was at the minimum, and succeeded."""
-    setting, layout, gmm, state = objective.setting, objective.layout, objective.gmm, objective.state
+    setting, layout, state = objective.setting, objective.layout, objective.state
     theta, products = minimum.theta, setting.products
     residuals = objective.residuals()
     at_bound = np.zeros(len(layout.names), np.bool_)
     at_bound[layout.theta_positions] = _at_bounds(theta, *bounds)
-    used = objective.moments.weighting
-    covariance = moment_covariance(setting, residuals, gmm.se_type, gmm.center_moments)
-    unadjusted = gmm.se_type == "unadjusted"
-    first = unadjusted and gmm.method == "1s"
-    weighting = np.asarray(inverted(covariance) if first else used, np.float64)
-    kept = ~at_bound
-    variances = parameter_covariance(
-        setting, objective.jacobian(), weighting, None if unadjusted else covariance, kept
-    )
-    errors = np.sqrt(np.diag(variances))
+    inference = inferred(objective, residuals, ~at_bound)
+    errors = np.sqrt(np.diag(inference.covariance))
     values = layout.values(theta, objective.beta(theta), objective.gamma(theta))
     parameters = layout.unfolded(values, fixed=True)
     hansen = NOT_TESTED
-    if gmm.method == "2s":
-        hansen = hansen_test(state.moments, used, setting.number, len(layout.names))
+    if objective.gmm.method == "2s":
+        hansen = hansen_test(state.moments, objective.moments.weighting, setting.number, len(layout.names))
     return Result(
         names=layout.names,
         values=values,
@@ -128,15 +270,19 @@ def make_result(
         gradient_norm=float(np.abs(minimum.projected).max(initial=0.0)),
         hessian=minimum.hessian,
         hessian_min_eigenvalue=minimum.smallest_eigenvalue,
-        status=minimum.status,
+        status=minimum.status if inference.status is Status.EVALUATED else inference.status,
         at_bound=at_bound,
         delta=products.restored(state.delta),
         xi=products.restored(residuals[0]),
         omega=products.restored(residuals[1]) if setting.supply else residuals[1],
         costs=products.restored(state.costs) if setting.supply else state.costs,
-        W=used,
+        W=objective.moments.weighting,
         moments=state.moments,
-        covariance=variances,
+        moments_jacobian=inference.moments_jacobian,
+        moments_covariances=inference.moments_covariances,
+        simulation_covariances=inference.simulation_covariances,
+        parameter_sensitivity=inference.parameter_sensitivity,
+        covariance=inference.covariance,
         economy=economy_at(objective, parameters, residuals),
         hansen_j=hansen.j,
         hansen_p=hansen.p,
@@ -145,6 +291,7 @@ def make_result(
         inversion_residual=float(state.residuals.max()),
         clipped_costs=objective.clipped,
         seconds=time.perf_counter() - counts.began,
+        origin=Origin(setting, layout, objective.gmm),
     )
 
 
@@ -159,8 +306,9 @@ def _at_bounds(theta: Vector, lower: Vector, upper: Vector) -> Booleans:
     return near
 
 
-def failed_result(setting: Setting, layout: Layout, status: Status, counts: Counts) -> Result:
+def failed_result(origin: Origin, status: Status, counts: Counts) -> Result:
     """Return the result of an estimation that gave no numbers: NaN everywhere, and how it ended."""
+    setting, layout, _ = origin
     size, theta = len(layout.names), layout.theta0.size
     moments = len(setting.demand_instruments) + len(setting.supply_instruments)
     nothing, products = np.full(size, np.nan), np.full(setting.number, np.nan)
@@ -184,6 +332,10 @@ def failed_result(setting: Setting, layout: Layout, status: Status, counts: Coun
         costs=costs,
         W=np.full((moments, moments), np.nan),
         moments=np.full(moments, np.nan),
+        moments_jacobian=np.full((moments, size), np.nan),
+        moments_covariances=np.full((moments, moments), np.nan),
+        simulation_covariances=np.full((moments, moments), np.nan),
+        parameter_sensitivity=np.full((size, moments), np.nan),
         covariance=np.full((size, size), np.nan),
         economy=None,
         hansen_j=np.nan,
@@ -193,4 +345,5 @@ def failed_result(setting: Setting, layout: Layout, status: Status, counts: Coun
         inversion_residual=np.nan,
         clipped_costs=0,
         seconds=time.perf_counter() - counts.began,
+        origin=origin,
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -39,6 +40,8 @@ class Setting:
     supply_absorber: Absorber | None
     start_delta: Vector = field(repr=False)
     """(N,) mean utilities of plain logit."""
+    resampled: Callable[[int], Agents | None] | None = None
+    """Returns other agents for 0, 1, ..., then None; None where simulation error is not accounted for."""
 
     @property
     def number(self) -> int:

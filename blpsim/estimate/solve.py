@@ -13,7 +13,8 @@ from blpsim.estimate.gmm import GMM
 from blpsim.estimate.inference import inverted, moment_covariance, two_stage_weighting
 from blpsim.estimate.objective import Objective
 from blpsim.estimate.optimizer import ROUNDING, Optimum, projected_gradient
-from blpsim.estimate.result import Counts, Minimum, Result, failed_result, make_result
+from blpsim.estimate.resampling import simulation_error
+from blpsim.estimate.result import Counts, Minimum, Origin, Result, failed_result, make_result
 from blpsim.estimate.setting import Setting
 from blpsim.model.layout import Layout
 from blpsim.status import Status
@@ -28,19 +29,17 @@ _WITHOUT_NUMBERS = (Status.NON_FINITE, Status.SINGULAR)
 def solve(setting: Setting, layout: Layout, gmm: GMM) -> Result:
     """Return the estimates of a setting by one- or two-step GMM; numerical failure is a status."""
     began = time.perf_counter()
-    bounds = gmm.theta_bounds(layout)
-    if not gmm.optimizer.has_bounds:
-        bounds = (np.full(layout.theta0.size, -np.inf), np.full(layout.theta0.size, np.inf))
+    bounds = gmm.respected_bounds(layout)
     steps: list[Objective] = []
     try:
         with np.errstate(all="ignore"):
             minimum = _take_steps(steps, setting, layout, gmm, bounds)
             counts = _counts(steps, began)
             if minimum.status in _WITHOUT_NUMBERS:
-                return failed_result(setting, layout, minimum.status, counts)
+                return failed_result(Origin(setting, layout, gmm), minimum.status, counts)
             return make_result(steps[-1], minimum, bounds, counts)
     except np.linalg.LinAlgError:
-        return failed_result(setting, layout, Status.SINGULAR, _counts(steps, began))
+        return failed_result(Origin(setting, layout, gmm), Status.SINGULAR, _counts(steps, began))
 
 
 def _counts(steps: list[Objective], began: float) -> Counts:
@@ -188,5 +187,5 @@ def _status(
 def _updated(objective: Objective) -> Matrix:
     gmm = objective.gmm
     covariance = moment_covariance(objective.setting, objective.residuals(), gmm.W_type, gmm.center_moments)
-    weighting = inverted(covariance)
+    weighting = inverted(simulation_error(objective).added(covariance, objective.setting.number))
     return np.asarray((weighting + weighting.T) / 2, np.float64)

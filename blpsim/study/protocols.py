@@ -44,7 +44,8 @@ class ScenarioProtocol(Protocol):
 class EstimateProtocol(Protocol):
     """What an estimator returns.
 
-    It may also have ``diagnostics``, ``at_bound``, ``starts`` and ``economy``.
+    It may also have ``diagnostics``, ``at_bound``, ``starts``, ``economy``, and ``delta_method(function)``,
+    whose ``standard_errors`` are those of a function of the economy that returns all estimands in a list.
     """
 
     @property

@@ -14,6 +14,7 @@ from types import TracebackType
 import numpy as np
 
 from blpsim.arrays import Vector
+from blpsim.checks import numbers
 from blpsim.status import Status
 from blpsim.study.design import Design
 from blpsim.study.estimated import Estimated, estimated
@@ -51,6 +52,8 @@ class Outcome:
     """What the estimator returned."""
     estimands: tuple[float, ...] = ()
     """The estimands' values at the estimate."""
+    estimand_errors: tuple[float, ...] = ()
+    """Their standard errors; NaN where the estimator gives none."""
     status: Status
     """How it ended."""
     seconds: float = _NAN
@@ -162,16 +165,25 @@ def _estimated(design: Design, scenario: str, number: int, name: str, drawing: D
         return Outcome(status=Status.NO_DATA)
     kept: Estimated | None = None
     estimands: tuple[float, ...] = ()
+    errors: tuple[float, ...] = ()
     status = Status.ERROR
     began = time.perf_counter()
     with Captured() as captured:
         estimate = design.estimator(name).estimate(drawing.dataset, design.streams(scenario, number))
         kept = estimated(estimate, len(design.names[scenario, name]))
         estimands = _estimands(design, estimate)
+        errors = _estimand_errors(design, estimate)
         status = kept.status
     seconds = time.perf_counter() - began
     failure = _failure((scenario, name, number), status, captured.exception) if status.is_failure else None
-    return Outcome(estimate=kept, estimands=estimands, status=status, seconds=seconds, failure=failure)
+    return Outcome(
+        estimate=kept,
+        estimands=estimands,
+        estimand_errors=errors,
+        status=status,
+        seconds=seconds,
+        failure=failure,
+    )
 
 
 def _estimands(design: Design, holder: object) -> tuple[float, ...]:
@@ -180,6 +192,16 @@ def _estimands(design: Design, holder: object) -> tuple[float, ...]:
     if economy is None:
         return (_NAN,) * len(design.estimands)
     return tuple(float(estimand(economy)) for estimand in design.estimands.values())
+
+
+def _estimand_errors(design: Design, estimate: object) -> tuple[float, ...]:
+    """Return the estimands' standard errors by the estimate's delta method, NaN where it has none."""
+    method = getattr(estimate, "delta_method", None)
+    if not design.estimands or getattr(estimate, "economy", None) is None or not callable(method):
+        return (_NAN,) * len(design.estimands)
+    found = method(lambda economy: [float(each(economy)) for each in design.estimands.values()])
+    errors = numbers("Estimate.delta_method(...).standard_errors", found.standard_errors)
+    return tuple(errors.tolist())
 
 
 def _constants(design: Design, scenario: str) -> Vector:

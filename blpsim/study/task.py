@@ -117,6 +117,8 @@ def _put_outcome(
     arrays["at_bound"][*at, columns] = estimate.at_bound
     if outcome.estimands:
         arrays["estimate"][*at, -len(outcome.estimands) :] = outcome.estimands
+    if outcome.estimand_errors:
+        arrays["standard_error"][*at, -len(outcome.estimand_errors) :] = outcome.estimand_errors
     for name, value in zip(DIAGNOSTICS, estimate.diagnostics, strict=True):
         arrays[name][at] = value
     starts = slice(len(estimate.start_statuses))

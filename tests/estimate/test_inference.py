@@ -9,7 +9,9 @@ from blpsim.errors import DataError
 from blpsim.estimate.inference import (
     inverted,
     moment_covariance,
+    moments_jacobian,
     parameter_covariance,
+    parameter_sensitivity,
     two_stage_weighting,
 )
 
@@ -141,10 +143,11 @@ def test_standard_errors_are_the_sandwich_and_the_bread_with_optimal_weights(see
     kept = np.ones(g.shape[1], bool)
     weighting = two_stage_weighting(setting)
     half = np.linalg.inv(g.T @ weighting @ g) @ g.T @ weighting
-    sandwich = parameter_covariance(setting, jacobian, weighting, s, kept)
+    found = moments_jacobian(setting, jacobian)
+    sandwich = parameter_covariance(found, weighting, s, kept, n)
     optimal = np.linalg.inv(s)
-    bread = parameter_covariance(setting, jacobian, optimal, None, kept)
-    full = parameter_covariance(setting, jacobian, optimal, s, kept)
+    bread = parameter_covariance(found, optimal, None, kept, n)
+    full = parameter_covariance(found, optimal, s, kept, n)
     assert np.allclose(sandwich, half @ s @ half.T / n, rtol=1e-6, atol=1e-12)
     assert np.allclose(bread, full, rtol=1e-5, atol=1e-10)
     assert (np.diag(bread) <= np.diag(sandwich) * (1 + 1e-8)).all()
@@ -152,11 +155,14 @@ def test_standard_errors_are_the_sandwich_and_the_bread_with_optimal_weights(see
 
 def test_parameters_at_a_bound_are_dropped_and_the_others_know_it():
     setting, objective = evaluated(SUPPLY)
-    jacobian, weighting = objective.jacobian(), two_stage_weighting(setting)
+    g, weighting = moments_jacobian(setting, objective.jacobian()), two_stage_weighting(setting)
     kept = np.array([not name.startswith("sigma[y") for name in posed(SUPPLY).layout.names])
-    found = parameter_covariance(setting, jacobian, weighting, None, kept)
-    less = type(jacobian)(jacobian.xi[:, kept], jacobian.omega[:, kept])
-    without = parameter_covariance(setting, less, weighting, None, np.ones(kept.sum(), bool))
+    every = np.ones(kept.sum(), bool)
+    found = parameter_covariance(g, weighting, None, kept, setting.number)
+    without = parameter_covariance(g[:, kept], weighting, None, every, setting.number)
     assert np.isnan(found[~kept]).all()
     assert np.isnan(found[:, ~kept]).all()
     assert np.array_equal(found[np.ix_(kept, kept)], without)
+    sensitivity = parameter_sensitivity(g, weighting, kept)
+    assert np.isnan(sensitivity[~kept]).all()
+    assert np.array_equal(sensitivity[kept], parameter_sensitivity(g[:, kept], weighting, every))
