@@ -111,6 +111,8 @@ class Estimator:
         if (self.integration is None) != (scenario.model.nonlinear is None):
             why = "random coefficients are integrated over consumers, and an estimator names its own"
             raise ConfigurationError("Estimator.integration", self.integration, "an Integration", why)
+        if self.integration is not None:
+            self.integration.check(len(scenario.names.x2))
         blocks = {"beta", "sigma", "pi"} | ({"gamma"} if self.supply else set())
         values = scenario.truth.by_name(scenario.names)
         return tuple(name for name in values if name.partition("[")[0] in blocks)
