@@ -128,6 +128,8 @@ class Estimator:
         if (self.integration is None) != (scenario.model.nonlinear is None):
             why = "random coefficients are integrated over consumers, and an estimator names its own"
             raise ConfigurationError("Estimator.integration", self.integration, "an Integration", why)
+        if self.integration is not None:
+            self.integration.check(len(scenario.names.x2))
         if self.gmm.resample_agents is not None:
             has_demographics = scenario.model.demographics is not None
             check_random("Estimator.integration", self.integration, has_demographics)

@@ -39,7 +39,7 @@ def read_agents(
     Warns
     -----
     BlpsimWarning
-        When the weights of a market do not sum to one.
+        When the weights of a market do not sum to one, and when there are weights below zero.
     """
     if isinstance(data, Agents):
         return data
@@ -109,13 +109,15 @@ def _integrated(
         raise DataError(_AGENTS, None, "a table with demographics", why)
     rule = integration.build(_dimensions(products, model), products.markets, generator)
     names = products.columns["market_ids"][products.market_offsets[:-1]]
-    return Agents(
+    agents = Agents(
         market_offsets=rule.offsets,
         nodes=rule.nodes,
         demographics=np.empty((0, rule.weights.size)),
         weights=rule.weights,
         market_ids=names,
     )
+    warn_of_weights(agents)
+    return agents
 
 
 def _by_market(columns: dict[str, NDArray[Any]], names: NDArray[Any]) -> tuple[Integers, Integers]:
@@ -146,12 +148,25 @@ def _first_rows(rows: Integers, offsets: Integers, built: Integers, names: NDArr
 
 
 def warn_of_weights(agents: Agents) -> None:
-    """Warn when the weights of a market do not sum to one."""
+    """Warn when the weights of a market do not sum to one, and when there are weights below zero."""
     totals: Vector = np.add.reduceat(agents.weights, agents.market_offsets[:-1])
     bad = np.flatnonzero(np.abs(totals - 1) > _WEIGHTS_TOLERANCE)
     if bad.size:
-        market = bad[0] if agents.market_ids is None else agents.market_ids[bad[0]]
-        got = f"a sum of {totals[bad[0]]} in market {market}"
-        others = f" and {bad.size - 1} others" if bad.size > 1 else ""
-        why = "this is right only for importance sampling"
-        warnings.warn(f"agents['weights'] = {got}{others}: expected 1; {why}", BlpsimWarning, stacklevel=3)
+        got = f"a sum of {totals[bad[0]]} in {_named_markets(agents, bad)}"
+        _warn(f"{got}: expected 1; this is right only for importance sampling")
+    negative = agents.weights < 0
+    if negative.any():
+        markets = np.flatnonzero(np.add.reduceat(negative, agents.market_offsets[:-1]))
+        got = f"{int(negative.sum())} of {agents.number} below zero, in {_named_markets(agents, markets)}"
+        why = "far from the data shares can be negative, where the inversion fails"
+        _warn(f"{got}: expected 0 or more, unless a sparse grid or nested rule is meant; {why}")
+
+
+def _named_markets(agents: Agents, markets: Integers) -> str:
+    first = markets[0] if agents.market_ids is None else agents.market_ids[markets[0]]
+    others = f" and {markets.size - 1} others" if markets.size > 1 else ""
+    return f"market {first}{others}"
+
+
+def _warn(text: str) -> None:
+    warnings.warn(f"agents['weights'] = {text}", BlpsimWarning, stacklevel=4)

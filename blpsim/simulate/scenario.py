@@ -88,6 +88,8 @@ class Scenario:
         self._check_supply()
         columns = self._columns(self._products(_PROBE))
         object.__setattr__(self, "_truth", Bound(columns.names, true_blocks(self.truth, columns)))
+        if self.consumers is not None:
+            self.consumers.check(len(columns.names.x2))
         if not self.stream_key or self.stream_key.startswith(_COMPUTED):
             object.__setattr__(self, "stream_key", _COMPUTED + fingerprint(self))
 

@@ -131,6 +131,19 @@ def test_weights_that_sum_to_one_do_not_warn(products):
         read_agents(None, Integration("product", 9), products, PLAIN)
 
 
+def test_negative_weights_warn_once_and_name_where_they_are(products):
+    with pytest.warns(
+        BlpsimWarning, match=r"^agents\['weights'\] = 8 of 26 below zero, in market a and 1 "
+    ) as said:
+        agents = read_agents(None, Integration("grid", 3), products, PLAIN)
+    assert (agents.weights < 0).sum() == 8
+    assert len(said) == 1
+    with pytest.warns(
+        BlpsimWarning, match=r"^agents\['weights'\] = 1 of 5 below zero, in market b: expected "
+    ):
+        read_agents(table(weights=np.array([-0.2, 0.5, 0.7, 0.5, 0.5])), None, products, MODEL)
+
+
 def test_agents_of_real_data_have_the_values_of_the_file():
     data = pd.read_csv(pyblp.data.NEVO_AGENTS_LOCATION)
     model = Model(linear="0 + prices", nonlinear="1 + prices", demographics="0 + income + child")

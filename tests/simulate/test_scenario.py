@@ -2,14 +2,15 @@ from __future__ import annotations
 
 import dataclasses
 import pickle
+from typing import get_args
 
 import numpy as np
 import pandas as pd
 import pytest
 
 from blpsim.economy.equilibrium import PriceIteration
-from blpsim.errors import BlpsimError
-from blpsim.model.integration import Integration
+from blpsim.errors import BlpsimError, ConfigurationError
+from blpsim.model.integration import Integration, Specification
 from blpsim.model.model import Model
 from blpsim.model.parameters import Parameters
 from blpsim.simulate.distributions import Bernoulli, Constant, Lognormal, Normal, OneOf, Uniform
@@ -268,3 +269,36 @@ def test_a_single_product_market_has_an_equilibrium():
     made = scenario(markets=Markets(number=4)).generate(STREAMS)
     assert made.status is Status.CONVERGED
     assert made.economy.products.number == 4
+
+
+RANDOM_RULES = [rule for rule in get_args(Specification) if Integration(rule, 8).is_random]
+
+
+@pytest.mark.parametrize("rule", RANDOM_RULES)
+def test_nodes_of_an_estimator_are_independent_of_those_that_generated_the_data(rule):
+    """Both name the same rule of the same size, without a seed; what must not correlate are their errors."""
+    made = scenario(consumers=Integration(rule, 16)).generate(STREAMS)
+    errors = []
+    for replication in range(100):
+        streams = dataclasses.replace(STREAMS, replication=replication)
+        roles = ("consumers", "estimation")
+        agents = [
+            made.draw_agents(made.economy.model, made.source.consumers, streams, role) for role in roles
+        ]
+        errors.append([np.tanh(1 + each.nodes).mean() for each in agents])
+        assert not np.intersect1d(agents[0].nodes, agents[1].nodes).size
+    assert abs(np.corrcoef(np.array(errors).T)[0, 1]) < 4 / np.sqrt(100)
+
+
+@pytest.mark.parametrize("rule", RANDOM_RULES)
+def test_the_consumers_who_made_the_shares_are_those_of_their_stream(rule):
+    made = scenario(consumers=Integration(rule, 16)).generate(STREAMS)
+    again = made.draw_agents(made.economy.model, made.source.consumers, STREAMS, "consumers")
+    np.testing.assert_array_equal(made.economy.agents.nodes, again.nodes)
+
+
+def test_consumers_whose_rule_does_not_come_in_the_models_dimensions_are_refused():
+    model = Model(linear="1 + x + prices", nonlinear="1 + x + w + prices", supply="1 + x + w")
+    truth = Parameters(beta=[-7, 6, -1], sigma=np.eye(4), gamma=[2, 1, 0.2])
+    with pytest.raises(ConfigurationError, match=r"^Integration.size = 50: expected at most 1,000,000 nodes"):
+        scenario(model=model, truth=truth, consumers=Integration("product", 50))
