@@ -217,7 +217,8 @@ class _Run:
         self._total = design.replications * len(design.scenarios) * len(design.estimators)
         self._before = self._total - sum(gap.replications * len(gap.estimators) for gap in self._missing)
         self._computed, self._failed, self._began = 0, 0, time.monotonic()
-        self._may_compile = bool(self._missing) and _needs_kernels(design) and not are_compiled()
+        self._uncompiled = _uncompiled(design) if self._missing else []
+        self._may_compile = bool(self._uncompiled)
 
     def carry_out(self, workers: int, block_size: int | None, is_stopped: Callable[[], bool]) -> None:
         """Compute what is missing, and write it."""
@@ -228,7 +229,8 @@ class _Run:
             if self._may_compile and workers > 0:
                 from blpsim.run.compiling import compile_kernels
 
-                compile_kernels(is_stopped)
+                for nested in self._uncompiled:
+                    compile_kernels(is_stopped, nested=nested)
                 self._may_compile = False
             executor = open_parts.enter_context(_executor(self._design, workers, is_stopped))
             plan = Plan(self._missing, executor.slots, block_size)
@@ -308,9 +310,16 @@ def _workers(workers: int | None) -> int:
     return workers
 
 
-def _needs_kernels(design: Design) -> bool:
-    parts = [*(design.scenario(name) for name in design.scenarios), *design.estimators.values()]
-    return any(type(part).__module__.startswith("blpsim.") for part in parts)
+def _uncompiled(design: Design) -> list[bool]:
+    """Return whether kernels with nests, or without, or both, have yet to be compiled for a design."""
+    scenarios = [design.scenario(name) for name in design.scenarios]
+    kinds = {_has_nests(scenario) for scenario in scenarios}
+    ours = any(type(p).__module__.startswith("blpsim.") for p in (*scenarios, *design.estimators.values()))
+    return [nested for nested in sorted(kinds) if ours and not are_compiled(nested=nested)]
+
+
+def _has_nests(scenario: object) -> bool:
+    return getattr(getattr(scenario, "model", None), "nests", None) is not None
 
 
 def _ignore(moment: Moment) -> None:

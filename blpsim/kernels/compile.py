@@ -22,6 +22,7 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 
 _SETTINGS = cast(Any, config)
 _LONG = ("forward", "objective", "pricing")
+_NESTED = "general"
 _REORDERED = {"reassoc", "contract", "nsz"}
 _PACKAGE = Path(__file__).resolve().parent.parent
 _IMPORTS = re.compile(r"^from blpsim\.([\w.]+) import", re.MULTILINE)
@@ -118,7 +119,11 @@ def _folder(file: Path) -> str:
     return f"{file.stem}-{digest[:16]}"
 
 
-def are_compiled() -> bool:
-    """Return whether the kernels that take long were compiled here before, so that a run starts at once."""
-    files = (Path(__file__).resolve().with_name(f"{name}.py") for name in _LONG)
+def are_compiled(*, nested: bool) -> bool:
+    """Return whether the kernels that take long were compiled here before, so that a run starts at once.
+
+    nested  whether those for nests are meant, instead of those without
+    """
+    beside = Path(__file__).resolve().parent / (_NESTED if nested else "")
+    files = (beside / f"{name}.py" for name in _LONG)
     return all(any((_cache_root() / _folder(file)).rglob("*.nbc")) for file in files)
