@@ -11,7 +11,12 @@ from blpsim.model.products import read_products
 
 LINEAR, SUPPLY = "1 + x + prices", "1 + x + w"
 BETA, GAMMA = [-1.0, 2.0, -2.0], [1.0, 0.5, 0.3]
-NONLINEAR = {"random price": ("0 + x + prices", [[1.0, 0], [0.2, 0.3]]), "plain": ("0 + x", [[1.5]])}
+NONLINEAR = {
+    "random price": ("0 + x + prices", [[1.0, 0], [0.2, 0.3]]),
+    "plain": ("0 + x", [[1.5]]),
+    "log and logit": ("0 + I(-prices) + x", [[0.4, 0], [0.5, 2.0]]),
+}
+RC_TYPES = {"log and logit": ("log", "logit")}
 
 
 def tables(nonlinear, seed=0):
@@ -36,6 +41,7 @@ def tables(nonlinear, seed=0):
         xi=rng.normal(size=markets.size) * 0.3,
         omega=rng.normal(size=markets.size) * 0.1,
         agent_data=agents,
+        rc_types=RC_TYPES.get(nonlinear),
     )
     solved = simulation.replace_endogenous().product_data
     data |= {name: solved[name].ravel() for name in ("prices", "shares")}
@@ -50,7 +56,7 @@ def formulations(nonlinear):
 def peer_of(nonlinear, data, agents):
     """Return PyBLP's results at the true values."""
     formula, sigma = NONLINEAR[nonlinear]
-    problem = pyblp.Problem(formulations(formula), data, agent_data=agents)
+    problem = pyblp.Problem(formulations(formula), data, agent_data=agents, rc_types=RC_TYPES.get(nonlinear))
     still = pyblp.Optimization("return")
     given = {"sigma": np.array(sigma), "beta": BETA, "gamma": GAMMA}
     return problem.solve(**given, method="1s", optimization=still, check_optimality="gradient")
@@ -59,7 +65,7 @@ def peer_of(nonlinear, data, agents):
 def economy_of(nonlinear, data, agents, peer):
     """Return the same economy here."""
     formula, sigma = NONLINEAR[nonlinear]
-    model = Model(linear=LINEAR, nonlinear=formula, supply=SUPPLY)
+    model = Model(linear=LINEAR, nonlinear=formula, supply=SUPPLY, rc_types=RC_TYPES.get(nonlinear))
     flat = {name: column for name, column in data.items() if name != "demand_instruments"}
     products = read_products(flat, model)
     people = {name: column for name, column in agents.items() if name != "nodes"}
