@@ -16,8 +16,11 @@ NONLINEAR = {
     "plain": ("0 + x", [[1.5]]),
     "nests, random price": ("0 + x + prices", [[1.0, 0], [0.2, 0.3]]),
     "nests": ("0 + x", [[1.5]]),
+    "log and logit": ("0 + I(-prices) + x", [[0.4, 0], [0.5, 2.0]]),
+    "nests, log and logit": ("0 + I(-prices) + x", [[0.4, 0], [0.5, 2.0]]),
 }
 RHO = [0.5, 0.3]
+RC_TYPES = {name: ("log", "logit") for name in NONLINEAR if "log and logit" in name}
 
 
 def tables(nonlinear, seed=0):
@@ -45,6 +48,7 @@ def tables(nonlinear, seed=0):
         xi=rng.normal(size=markets.size) * 0.3,
         omega=rng.normal(size=markets.size) * 0.1,
         agent_data=agents,
+        rc_types=RC_TYPES.get(nonlinear),
     )
     solved = simulation.replace_endogenous().product_data
     data |= {name: solved[name].ravel() for name in ("prices", "shares")}
@@ -59,7 +63,7 @@ def formulations(nonlinear):
 def peer_of(nonlinear, data, agents):
     """Return PyBLP's results at the true values."""
     formula, sigma = NONLINEAR[nonlinear]
-    problem = pyblp.Problem(formulations(formula), data, agent_data=agents)
+    problem = pyblp.Problem(formulations(formula), data, agent_data=agents, rc_types=RC_TYPES.get(nonlinear))
     still = pyblp.Optimization("return")
     given = {"sigma": np.array(sigma), "beta": BETA, "gamma": GAMMA}
     given |= {"rho": RHO} if "nests" in nonlinear else {}
@@ -70,7 +74,8 @@ def economy_of(nonlinear, data, agents, peer):
     """Return the same economy here."""
     formula, sigma = NONLINEAR[nonlinear]
     nests, rho = ("nesting_ids", RHO) if "nests" in nonlinear else (None, None)
-    model = Model(linear=LINEAR, nonlinear=formula, supply=SUPPLY, nests=nests)
+    rc_types = RC_TYPES.get(nonlinear)
+    model = Model(linear=LINEAR, nonlinear=formula, supply=SUPPLY, nests=nests, rc_types=rc_types)
     flat = {name: column for name, column in data.items() if name != "demand_instruments"}
     products = read_products(flat, model)
     people = {name: column for name, column in agents.items() if name != "nodes"}

@@ -67,7 +67,10 @@ def test_the_objective_is_scaled_squared_moments_of_the_residuals(seed):
     moments /= setting.number
     scale = setting.number if problem.gmm.scale_objective else 1
     assert value == pytest.approx(scale * moments @ problem.weighting @ moments, rel=1e-9)
-    assert np.allclose(moments, objective.state.moments, rtol=0, atol=1e-12)
+    # Alternating projections leave 1e-9 of fixed effects in instruments, a hundredth of it in their averages.
+    absorbed = (setting.demand_absorber, setting.supply_absorber)
+    projected = any(absorber is not None and absorber.groups.shape[1] > 1 for absorber in absorbed)
+    assert np.allclose(moments, objective.state.moments, rtol=0, atol=1e-10 if projected else 1e-12)
 
 
 @pytest.mark.parametrize("seed", [DEMAND, SUPPLY, 15])

@@ -65,7 +65,7 @@ def test_what_lies_beside_a_sigma_of_zero_is_within_bounds():
 
 
 def test_a_sigma_of_zero_that_is_a_minimum_is_kept():
-    case = posed(0)
+    case = posed(251)
     result = case.problem.solve(case.parameters, bs.GMM(method="1s", optimizer=bs.Optimizer(gtol=1e-6)))
     assert result.values[result.names.index("sigma[1,1]")] == 0
     assert result.status is bs.Status.CONVERGED

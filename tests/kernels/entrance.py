@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from blpsim.kernels import adjoint, choice, elementary, inversion, linear, markups
+from blpsim.kernels import adjoint, choice, elementary, inversion, linear, links, markups
 from blpsim.kernels.choice import is_finite as inner_is_finite
 from blpsim.kernels.compile import kernel
 
@@ -63,6 +63,21 @@ def fill_coefficients(coefficients, loadings, draws, first, last):
 @kernel
 def fill_utilities(utilities, delta, x2, coefficients, agents):
     choice.fill_utilities(utilities, delta, x2, coefficients, agents)
+
+
+@kernel
+def apply_links(coefficients, codes, agents):
+    links.apply_links(coefficients, codes, agents)
+
+
+@kernel
+def fill_link_slopes(slopes, coefficients, codes, first, last):
+    links.fill_link_slopes(slopes, coefficients, codes, first, last)
+
+
+@kernel
+def multiply_by_link_slopes(derivatives, slopes, first, last):
+    links.multiply_by_link_slopes(derivatives, slopes, first, last)
 
 
 @kernel

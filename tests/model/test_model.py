@@ -1,6 +1,8 @@
 """Models: what they refuse, and what their formulas need."""
 
+import dataclasses
 import pickle
+import re
 
 import numpy as np
 import pytest
@@ -17,6 +19,21 @@ from blpsim.model.model import Model
             {"linear": "1 + prices", "demographics": "0 + income"},
             ConfigurationError,
             "Model.demographics = 0 + income: expected None without Model.nonlinear",
+        ),
+        (
+            {"linear": "1 + prices", "rc_types": ("log",)},
+            ConfigurationError,
+            "Model.rc_types = ('log',): expected None without Model.nonlinear",
+        ),
+        (
+            {"linear": "1 + prices", "nonlinear": "1", "rc_types": ("lognormal",)},
+            ConfigurationError,
+            "Model.rc_types[0] = lognormal: expected 'linear' or 'log' or 'logit'",
+        ),
+        (
+            {"linear": "1 + prices", "nonlinear": "1", "rc_types": "log"},
+            ConfigurationError,
+            "Model.rc_types = log: expected a tuple",
         ),
         (
             {"linear": "1 + prices", "absorb_supply": "C(a)"},
@@ -81,6 +98,23 @@ def test_models_are_compared_by_content_and_travel():
     model = Model(linear="1 + prices")
     assert pickle.loads(pickle.dumps(model)) == model
     assert hash(model) == hash(Model(linear="1 + prices"))
+
+
+def test_each_column_of_x2_has_its_type_linear_unless_said_otherwise():
+    data = {"prices": np.ones(3), "x": np.ones(3)}
+    mixed = Model(linear="1 + x", nonlinear="1 + x + I(-prices)", rc_types=["linear", "logit", "log"])
+    assert mixed.bind(data).links.tolist() == [0, 2, 1]
+    assert hash(mixed) == hash(dataclasses.replace(mixed, rc_types=("linear", "logit", "log")))
+    assert Model(linear="1 + prices", nonlinear="1 + x").bind(data).rc_types == ("linear", "linear")
+    assert Model(linear="1 + prices").bind(data).links.shape == (0,)
+
+
+@pytest.mark.parametrize("rc_types", [(), ("log",), ("log", "log", "log")])
+def test_more_or_fewer_types_than_columns_of_x2_are_refused(rc_types):
+    data = {"prices": np.ones(3), "x": np.ones(3)}
+    expected = re.escape("expected 2 types, one for each of 1, x")
+    with pytest.raises(ConfigurationError, match=expected):
+        Model(linear="1 + prices", nonlinear="1 + x", rc_types=rc_types).bind(data)
 
 
 def test_labels_of_demographics_need_agents_only_when_they_are_categorical():

@@ -146,11 +146,11 @@ def best_theta(solution: Solution) -> Block:
     return np.asarray(solution.best.values[solution.layout.theta_positions])
 
 
-def _model(setting: Setting) -> dict[str, str]:
+def _model(setting: Setting) -> dict[str, Any]:
     model = setting.model
-    formulas = {"linear": model.linear, "nonlinear": model.nonlinear}
-    formulas |= {"supply": model.supply, "costs": model.costs} if setting.supply else {}
-    return {name: formula for name, formula in formulas.items() if formula is not None}
+    parts = {"linear": model.linear, "nonlinear": model.nonlinear, "rc_types": model.rc_types}
+    parts |= {"supply": model.supply, "costs": model.costs} if setting.supply else {}
+    return {name: part for name, part in parts.items() if part is not None}
 
 
 def _products(setting: Setting) -> dict[str, Array]:

@@ -41,6 +41,25 @@ CASES: dict[str, dict[str, Any]] = {
         "truth": Parameters(beta=[-3, 4, -1], sigma=np.diag([0.5, 0]), pi=[[0.0], [-0.3]], gamma=[2, 1, 0.2]),
         "demographics": {"income": Lognormal(0.2, 0.4)},
     },
+    "lognormal price": {
+        "model": Model(
+            linear="1 + x",
+            nonlinear="0 + x + I(-prices)",
+            rc_types=("linear", "log"),
+            demographics="1 + I(1/income)",
+            supply="1 + x + w",
+        ),
+        "truth": Parameters(
+            beta=[1, 3], sigma=np.diag([1.0, 0.4]), pi=[[0, 0], [-0.1, 0.3]], gamma=[2, 1, 0.2]
+        ),
+        "demographics": {"income": Lognormal(0.2, 0.4)},
+    },
+    "logit price and lognormal constant": {
+        "model": Model(
+            linear="1 + prices", nonlinear="1 + I(-prices)", rc_types=("log", "logit"), supply="1 + x + w"
+        ),
+        "truth": Parameters(beta=[1, -1], sigma=[[0.5, 0], [0.3, 2.0]], gamma=[2, 1, 0.2]),
+    },
     "log prices": {
         "model": Model(linear="1 + x + log(prices)", nonlinear="0 + x", supply="1 + x + w"),
         "truth": Parameters(beta=[0, 2, -4], sigma=[[1.0]], gamma=[2, 1, 0.2]),
@@ -75,7 +94,7 @@ def simulated(dataset: Dataset) -> Any:
     formulation = None
     if model.demographics is not None:
         formulation = pyblp.Formulation(model.demographics)
-        agents["income"] = 1 / economy.agents.demographics[0]
+        agents["income"] = 1 / economy.agents.demographics[-1]
     return pyblp.Simulation(
         (
             pyblp.Formulation(model.linear),
@@ -92,6 +111,7 @@ def simulated(dataset: Dataset) -> Any:
         agent_formulation=formulation,
         agent_data=agents,
         costs_type=model.costs,
+        rc_types=model.rc_types,
     )
 
 

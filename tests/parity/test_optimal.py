@@ -17,6 +17,11 @@ SCENARIO = bs.Scenario(
     errors=bs.Errors(xi_variance=0.2, omega_variance=0.2, covariance=0.1),
     consumers=bs.Integration("monte_carlo", 200),
 )
+LOGNORMAL = dataclasses.replace(
+    SCENARIO,
+    model=bs.Model(linear="1 + x", nonlinear="0 + I(-prices)", rc_types=("log",), supply="1 + x + w"),
+    truth=bs.Parameters(beta=[1, 3], sigma=[[0.5]], gamma=[2, 1, 1]),
+)
 STREAMS = bs.Streams(seed=2020, replication=1)
 TIGHT = bs.Optimizer("l-bfgs-b", gtol=1e-8)
 
@@ -34,9 +39,10 @@ def chain(supply):
     )
 
 
+@pytest.mark.parametrize("scenario", [SCENARIO, LOGNORMAL], ids=["random x", "lognormal price"])
 @pytest.mark.parametrize("supply", [False, True], ids=["demand", "supply"])
-def test_estimates_with_optimal_instruments_equal_pyblps(supply):
-    dataset = SCENARIO.generate(STREAMS)
-    ours, theirs = solved_by_both(chain(supply), dataset, STREAMS.keyed(SCENARIO.stream_key))
+def test_estimates_with_optimal_instruments_equal_pyblps(scenario, supply):
+    dataset = scenario.generate(STREAMS)
+    ours, theirs = solved_by_both(chain(supply), dataset, STREAMS.keyed(scenario.stream_key))
     assert ours.status.is_usable
     assert np.max(np.abs(ours.values - theirs.values)) < TOLERANCE * np.max(np.abs(theirs.values))
