@@ -23,13 +23,13 @@ from blpsim.estimate.objective import Objective
 from blpsim.estimate.setting import Setting
 from blpsim.estimate.specification import (
     NOT_TESTED,
+    HypothesisTest,
     Restrictions,
-    Tested,
     check_inside,
+    chi_squared,
     hansen_test,
     lm_test,
     restrictions_at,
-    tested,
     wald_test,
 )
 from blpsim.model.layout import Layout
@@ -123,17 +123,17 @@ class Result:
         columns = {"estimate": self.values, "standard_error": self.errors, "at_bound": self.at_bound}
         return pd.DataFrame(columns, index=pd.Index(self.names, name="parameter"))
 
-    def run_hansen_test(self) -> Tested:
+    def run_hansen_test(self) -> HypothesisTest:
         """Return Hansen's J = N g'Wg, with a degree of freedom for each overidentifying moment.
 
         As the LM and distance tests, it requires that W is optimal: that of a second step, or a user's.
         """
         degrees = int(self.W.any(axis=0).sum()) - len(self.names)
-        return tested(self._j(), degrees)
+        return chi_squared(self._j(), degrees)
 
     def run_wald_test(
         self, restrictions: Restrictions, restrictions_jacobian: ArrayLike | None = None
-    ) -> Tested:
+    ) -> HypothesisTest:
         """Return the Wald statistic of restrictions r = 0, with a degree of freedom for each.
 
         restrictions           (R,) r at the estimates, or a function of the parameters (P,), in the order
@@ -151,7 +151,7 @@ class Result:
         covariance = self.covariance[np.ix_(concerned, concerned)]
         return wald_test(restricted, jacobian[:, concerned], covariance)
 
-    def run_lm_test(self, restrictions: int) -> Tested:
+    def run_lm_test(self, restrictions: int) -> HypothesisTest:
         """Return the Lagrange multiplier statistic of the unrestricted problem at restricted estimates.
 
         The result is that of ``Optimizer("return")`` at these estimates; it cannot know how many
@@ -167,7 +167,7 @@ class Result:
         gradient = self.moments_jacobian.T @ self.W @ self.moments
         return lm_test(gradient, self.covariance, self.delta.size, restrictions)
 
-    def run_distance_test(self, unrestricted: Result) -> Tested:
+    def run_distance_test(self, unrestricted: Result) -> HypothesisTest:
         """Return J of this restricted estimation less that of an unrestricted one on the same data.
 
         Its degrees of freedom are the parameters that only the unrestricted one estimates. Source: Newey
@@ -180,13 +180,13 @@ class Result:
         """
         check("unrestricted", unrestricted, Result)
         if unrestricted.delta.size != self.delta.size:
-            got, expected = f"{unrestricted.delta.size} products", f"{self.delta.size}"
+            got, expected = f"{unrestricted.delta.size} products", f"{self.delta.size} products"
             raise ConfigurationError("unrestricted", got, expected, "both are estimated on the same data")
         degrees = len(unrestricted.names) - len(self.names)
         if degrees < 1:
             got, expected = f"{len(unrestricted.names)} parameters", f"more than {len(self.names)}"
             raise ConfigurationError("unrestricted", got, expected, "restrictions fix parameters")
-        return tested(self._j() - unrestricted._j(), degrees)
+        return chi_squared(self._j() - unrestricted._j(), degrees)
 
     def delta_method(self, function: Function) -> DeltaMethod:
         """Return a function's values at the economy and their standard errors, by the delta method.

@@ -27,7 +27,7 @@ class Hansen(NamedTuple):
     p: float
 
 
-class Tested(NamedTuple):
+class HypothesisTest(NamedTuple):
     """A statistic that is asymptotically chi-squared when what is tested holds."""
 
     statistic: float
@@ -54,14 +54,14 @@ def hansen_test(moments: Vector, weighting: Matrix, number: int, parameters: int
     return Hansen(statistic, float(gammaincc(excess / 2, statistic / 2)))
 
 
-def tested(statistic: float, degrees: int) -> Tested:
+def chi_squared(statistic: float, degrees: int) -> HypothesisTest:
     """Return a statistic with its chi-squared probability; below zero it is as good as zero."""
     if degrees <= 0:
-        return Tested(float(statistic), degrees, float("nan"))
-    return Tested(float(statistic), degrees, float(gammaincc(degrees / 2, max(statistic, 0.0) / 2)))
+        return HypothesisTest(float(statistic), degrees, float("nan"))
+    return HypothesisTest(float(statistic), degrees, float(gammaincc(degrees / 2, max(statistic, 0.0) / 2)))
 
 
-def lm_test(gradient: Vector, covariance: Matrix, number: int, degrees: int) -> Tested:
+def lm_test(gradient: Vector, covariance: Matrix, number: int, degrees: int) -> HypothesisTest:
     """Return N (G'Wg)'V(G'Wg), V = N times the covariance of estimates.
 
     gradient    (P,) G'Wg
@@ -70,10 +70,10 @@ def lm_test(gradient: Vector, covariance: Matrix, number: int, degrees: int) -> 
 
     Source: Newey and West (1987).
     """
-    return tested(number**2 * float(gradient @ covariance @ gradient), degrees)
+    return chi_squared(number**2 * float(gradient @ covariance @ gradient), degrees)
 
 
-def wald_test(restricted: Vector, jacobian: Matrix, covariance: Matrix) -> Tested:
+def wald_test(restricted: Vector, jacobian: Matrix, covariance: Matrix) -> HypothesisTest:
     """Return r'(R C R')^{-1}r with a degree of freedom for each restriction.
 
     restricted  (R,) what is zero when the restrictions hold
@@ -93,7 +93,7 @@ def wald_test(restricted: Vector, jacobian: Matrix, covariance: Matrix) -> Teste
         got, why = f"{restricted.size} of them", "none may follow from the others"
         raise ParameterError("restrictions", got, "independent restrictions", why)
     explained = np.linalg.solve(jacobian @ covariance @ jacobian.T, restricted)
-    return tested(float(restricted @ explained), restricted.size)
+    return chi_squared(float(restricted @ explained), restricted.size)
 
 
 def restrictions_at(

@@ -10,7 +10,7 @@ from blpsim.errors import ParameterError
 from tests.estimate.problems import DEMAND, posed
 from tests.estimate.refusals import refused
 from tests.simulate.scenarios import scenario
-from tests.wrong_values import refused_values
+from tests.wrong_values import Stranger, refused_values
 
 NONE = (None,)
 FIELDS = [
@@ -20,7 +20,7 @@ FIELDS = [
     (bs.Bounds, {"width": (2.5,), "around": (), "highest_price_coefficient": (None, -1, 2.5)}),
     (bs.GMM, {"method": (), "W_type": (), "se_type": (), "bounds": NONE, "costs_bounds": NONE}),
     (bs.GMM, dict.fromkeys(["center_moments", "initial_update", "scale_objective", "hessian"], (True,))),
-    (bs.GMM, {"optimizer": (), "iteration": ()}),
+    (bs.GMM, {"optimizer": (), "iteration": (), "resample_agents": (None, Stranger)}),
     (bs.Estimator, {"instruments": (), "integration": NONE, "supply": (True,), "starts": (), "gmm": ()}),
     (bs.Estimator, {"bounds": NONE}),
 ]

@@ -1,6 +1,9 @@
 from __future__ import annotations
 
 import warnings
+from dataclasses import dataclass
+from types import SimpleNamespace
+from typing import NamedTuple
 
 import numpy as np
 import pytest
@@ -115,6 +118,29 @@ def test_an_estimate_of_the_wrong_shape_is_an_error_that_says_so():
     block = run(designed(estimator=Mean(fails={0: "wrong shape"})))
     assert block.arrays["status"][0, 0] == Status.ERROR
     assert block.failures[0].message.startswith("Estimate.values = shape (1,): expected shape (2,)")
+
+
+class Errors(NamedTuple):
+    standard_errors: list
+
+
+@dataclass(frozen=True)
+class Differentiating(Mean):
+    def estimate(self, dataset, streams):
+        found = super().estimate(dataset, streams)
+
+        def method(function):
+            return Errors([0.1 * value for value in function(found.economy)])
+
+        return SimpleNamespace(**found._asdict(), delta_method=method)
+
+
+def test_estimands_have_the_standard_errors_of_an_estimates_delta_method():
+    estimands = {"double": lambda economy: 2 * economy, "triple": lambda economy: 3 * economy}
+    arrays = run(designed(estimator=Differentiating(), estimands=estimands)).arrays
+    assert np.array_equal(arrays["standard_error"][0, :, -2:], 0.1 * arrays["estimate"][0, :, -2:])
+    assert np.isnan(arrays["standard_error"][1, :, -2:]).all()
+    assert np.isnan(run(designed(estimands=estimands)).arrays["standard_error"][:, :, -2:]).all()
 
 
 def test_estimands_are_recorded_at_the_truth_and_at_the_estimate():
