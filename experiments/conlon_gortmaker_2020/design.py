@@ -1,4 +1,4 @@
-"""Table 5 of Conlon and Gortmaker (2020): instruments, Simple and Complex, with and without supply."""
+"""Table 5 of Conlon and Gortmaker (2020): instruments, with and without supply."""
 
 import dataclasses
 
@@ -18,6 +18,13 @@ complex_ = dataclasses.replace(
     simple,
     model=bs.Model(linear="1 + x + prices", nonlinear="0 + x + prices", supply="1 + x + w"),
     truth=bs.Parameters(beta=[-7, 6, -1], sigma=[[3.0, 0], [0, 0.2]], gamma=[2, 1, 0.2]),
+)
+
+rcnl = dataclasses.replace(
+    simple,
+    model=dataclasses.replace(simple.model, nests="nesting_ids"),
+    truth=bs.Parameters(beta=[-7, 6, -1], sigma=[[3.0]], rho=0.5, gamma=[2, 1, 0.2]),
+    nests=bs.Assign(2),
 )
 
 INSTRUMENTS = {
@@ -54,6 +61,6 @@ design = bs.Design(
     name="conlon-gortmaker-2020-table-5",
     seed=2020,
     replications=1_000,
-    scenarios={"simple": simple, "complex": complex_},
+    scenarios={"simple": simple, "complex": complex_, "rcnl": rcnl},
     estimators=estimators(),
 )

@@ -19,8 +19,9 @@ from tests.parity.problems import random_case
 
 Array = NDArray[Any]
 
-DEMAND, SUPPLY, CURVED = 38, 10, 13
-"""Seeds of demand alone (one sigma), of log costs and a random price coefficient, and of three sigmas."""
+DEMAND, SUPPLY, CURVED, NESTED_SUPPLY = 38, 10, 13, 49
+"""Seeds of demand alone (one sigma), of log costs and a random price coefficient, and of three
+sigmas, and of nests."""
 
 FEATURES = {
     0: {"supply", "linear costs", "full sigma", "bounded costs", "2 effects, demand", "not scaled"},
@@ -42,6 +43,9 @@ FEATURES = {
     22: {"I(-prices)", "x:prices", "given W"},
     26: {"demand only", "sigma without a node", "2 demographics"},
     31: {"full sigma", "log(prices)", "x:prices", "1 effects, demand", "1 effects, supply"},
+    42: {"supply", "apart rho", "log coefficient", "2 demographics"},
+    49: {"log costs", "common rho", "bounded costs"},
+    63: {"demand only", "logit", "apart rho"},
     37: {"supply", "log(prices)", "sigma without a node"},
 }
 """Seeds of random problems, and what each is here for."""

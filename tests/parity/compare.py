@@ -86,7 +86,7 @@ def _linear(case: Case) -> tuple[str, ...]:
 
 
 def _blocks(case: Case) -> tuple[str, ...]:
-    return tuple(name for name in ("beta", "sigma", "pi", "gamma") if name in case.parameters)
+    return tuple(name for name in ("beta", "sigma", "pi", "rho", "gamma") if name in case.parameters)
 
 
 def merged(case: Case) -> Array:

@@ -42,7 +42,7 @@ def draw_products(features: Features, generator: np.random.Generator) -> dict[st
         "w": generator.uniform(0.5, 1.5, number),
     }
     if features.nests:
-        products["nesting_ids"] = generator.integers(0, 3, number)
+        products["nesting_ids"] = generator.spawn(1)[0].integers(0, 3, number)
     if features.string_ids:
         names = {"market_ids": "t{}", "firm_ids": "firm {}", "brand": "b{}", "clustering_ids": "c{}"}
         products |= {name: np.array([form.format(i) for i in products[name]]) for name, form in names.items()}
@@ -97,7 +97,7 @@ def draw_truth(features: Features, generator: np.random.Generator) -> Truth:
 
 def _correlations(features: Features, generator: np.random.Generator) -> Array | None:
     size = {"": None, "common": (), "apart": (3,)}[features.nests]
-    return None if size is None else np.asarray(generator.uniform(0.2, 0.7, size))
+    return None if size is None else np.asarray(generator.spawn(1)[0].uniform(0.2, 0.7, size))
 
 
 def _slope_offset(features: Features) -> float:

@@ -74,8 +74,11 @@ class Features:
         return (*filter(None, chosen), *(term for term in PRICE_TERMS[1:] if term in used))
 
 
-def draw_features(generator: np.random.Generator) -> Features:
-    """Return random choices; rare ones are drawn often enough to appear in forty problems."""
+def draw_features(generator: np.random.Generator, *, nested: bool) -> Features:
+    """Return random choices; rare ones are drawn often enough to appear in forty problems.
+
+    nested  whether products may be in nests
+    """
 
     def often(probability: float) -> bool:
         return bool(generator.uniform() < probability)
@@ -106,7 +109,7 @@ def draw_features(generator: np.random.Generator) -> Features:
         given_weights=often(0.25),
         given_linear=often(0.25),
         bounded_costs=supply and often(0.3),
-        nests=str(generator.choice(["", "common", "apart"], p=[0.6, 0.2, 0.2])),
+        nests=_nests(generator.spawn(1)[0]) if nested else "",
         string_ids=often(0.5),
         shuffled=often(0.6),
     )
@@ -126,6 +129,10 @@ def _nonlinear(generator: np.random.Generator) -> tuple[str, ...]:
     number = generator.choice([1, 2, 3], p=[0.3, 0.4, 0.3])
     chosen = [pool[i] for i in generator.permutation(4)[:number]]
     return tuple(sorted(chosen, key=lambda name: name != "1"))
+
+
+def _nests(generator: np.random.Generator) -> str:
+    return str(generator.choice(["", "common", "apart"], p=[0.5, 0.25, 0.25]))
 
 
 def _rc_types(number: int, generator: np.random.Generator) -> tuple[str, ...]:

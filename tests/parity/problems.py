@@ -27,10 +27,14 @@ from .peer import peer_problem
 Array = NDArray[Any]
 
 
+NESTED = 40
+"""The first seed whose problem may have nests."""
+
+
 def random_case(seed: int) -> Case:
     """Return the problem of this seed, at parameters near those that made its data."""
     generator = np.random.default_rng([19950701, seed])
-    features = draw_features(generator)
+    features = draw_features(generator, nested=seed >= NESTED)
     products = draw_products(features, generator)
     dimensions = len(features.nonlinear)
     agents = draw_agents(features, products["market_ids"], dimensions, generator)
