@@ -46,6 +46,8 @@ def read_products(data: Table | Products, model: Model) -> Products:
         columns[name] = take_numbers(columns, name, _PRODUCTS)
     _check_instruments(columns)
     _check_clusters(columns)
+    if model.nests is not None:
+        take_ids(columns, model.nests, _PRODUCTS)
     _check_shares(columns[SHARES])
     _check_formulas(columns, model)
     products = _sorted(columns, needs_firms=model.supply is not None)

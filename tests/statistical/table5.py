@@ -9,7 +9,12 @@ import pandas as pd
 from scipy.stats import norm
 
 PUBLISHED = Path(__file__).with_name("table5.csv")
-PARAMETERS = {"alpha": "beta[prices]", "sigma_x": "sigma[x,x]", "sigma_p": "sigma[prices,prices]", "rho": "rho"}
+PARAMETERS = {
+    "alpha": "beta[prices]",
+    "sigma_x": "sigma[x,x]",
+    "sigma_p": "sigma[prices,prices]",
+    "rho": "rho",
+}
 MEASURES = {"median_bias": "median_bias", "mae": "median_absolute_error"}
 KEYS = ["scenario", "estimator", "parameter", "measure"]
 
