@@ -11,6 +11,13 @@ scenario = bs.Scenario(
     consumers=bs.Integration("monte_carlo", 50),
 )
 rule = bs.Integration("product", 5)
+
+
+def own_elasticity(economy):
+    """Return the mean own-price elasticity."""
+    return economy.own_elasticities().mean()
+
+
 design = bs.Design(
     name="engine",
     seed=11,
@@ -20,4 +27,5 @@ design = bs.Design(
         "sums": bs.Estimator(integration=rule, starts=bs.Starts(2)),
         "local": bs.Estimator(instruments=bs.instruments.Local(), supply=False, integration=rule),
     },
+    estimands={"own elasticity": own_elasticity},
 )

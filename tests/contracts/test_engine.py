@@ -26,6 +26,9 @@ def test_the_engine_estimates_what_the_study_asks_for(expected):
     assert results["start_status"].sizes["start"] == 3
     local = results["estimate"].sel(estimator="local", parameter="gamma[w]")
     assert np.isnan(local).all()
+    elasticity = results.sel(parameter="own elasticity")
+    assert np.array_equal(np.isfinite(elasticity["standard_error"]), np.isfinite(elasticity["estimate"]))
+    assert (elasticity["standard_error"] > 0).any()
 
 
 @pytest.mark.parametrize(("workers", "block_size"), [(0, 1), (2, 2)])
