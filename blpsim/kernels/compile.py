@@ -25,7 +25,7 @@ _LONG = ("forward", "objective", "pricing")
 _NESTED = "general"
 _REORDERED = {"reassoc", "contract", "nsz"}
 _PACKAGE = Path(__file__).resolve().parent.parent
-_IMPORTS = re.compile(r"^from blpsim\.([\w.]+) import", re.MULTILINE)
+_IMPORTS = re.compile(r"^from blpsim\.([\w.]+) import (\([^)]*\)|.*)", re.MULTILINE)
 
 
 def kernel(function: Function) -> Function:
@@ -113,10 +113,17 @@ def _folder(file: Path) -> str:
         path = pending.pop()
         if path not in sources and path.is_file():
             sources[path] = path.read_bytes()
-            modules = _IMPORTS.findall(sources[path].decode())
-            pending += [_PACKAGE.joinpath(*module.split(".")).with_suffix(".py") for module in modules]
+            pending += _imported(sources[path].decode())
     digest = hashlib.sha256(b"".join(sources[path] for path in sorted(sources))).hexdigest()
     return f"{file.stem}-{digest[:16]}"
+
+
+def _imported(source: str) -> Iterator[Path]:
+    """Yield the files that a source imports from, and those that names it imports would be modules of."""
+    for module, names in _IMPORTS.findall(source):
+        folder = _PACKAGE.joinpath(*module.split("."))
+        yield folder.with_suffix(".py")
+        yield from (folder / f"{name}.py" for name in re.findall(r"\w+", names))
 
 
 def are_compiled(*, nested: bool) -> bool:

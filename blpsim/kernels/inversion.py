@@ -20,6 +20,7 @@ SIMPLE, SQUAREM, ANDERSON = 0, 1, 2
 CONTRACTION, OUTSIDE_CORRECTED = 0, 1
 MEMORY = 3
 REBASING = 50.0
+LONGEST_STEP = 5.0
 WORK_ROWS = 8 + 2 * MEMORY
 
 
@@ -29,6 +30,12 @@ def rebase(delta: Vector, base: Vector, odds: Matrix, outside: Vector, target: T
     copy(base, delta)
     fill_utilities(odds, delta, target.x2, target.coefficients, outside.size)
     exponentiate(odds, outside, delta.size)
+
+
+@inner_kernel
+def limited_log_ratio(log_share: float, share: float) -> float:
+    """Return log S - log s, or a long step where negative weights made s negative."""
+    return LONGEST_STEP if share < 0.0 else log_share - log(share)
 
 
 @inner_kernel
@@ -189,7 +196,8 @@ def iterate_inversion(
         residual = fill_log_ratio(log_ratio, shares, target.log_shares, rule.tolerance)
         if not residual >= rule.tolerance:
             return evaluation + 1, residual if residual < rule.tolerance else np.inf
-        mapping_step(rule.mapping, step, log_ratio, target.log_outside - log(outside_share))
+        outside_ratio = limited_log_ratio(target.log_outside, outside_share)
+        mapping_step(rule.mapping, step, log_ratio, outside_ratio)
         accelerated_step(rule.acceleration, delta, step, history, bench.small, evaluation)
     return rule.max_evaluations, residual
 
@@ -209,20 +217,32 @@ def fill_growth(growth: Vector, delta: Vector, base: Vector) -> float:
 def fill_log_ratio(log_ratio: Vector, shares: Vector, log_shares: Vector, tolerance: float) -> float:
     """Fill log_ratio (J,) with log S - log s, and return its largest size where that may be within tolerance.
 
-    Elsewhere its length stands in, which is no smaller and vectorizes; NaN if an element is not finite.
+    Elsewhere its length stands in, which is no smaller and vectorizes; NaN if an element is not finite,
+    unless that is for a negative share, from which a long step leads away.
     """
     total = 0.0
     for j in range(log_ratio.size):
         log_ratio[j] = log_shares[j] - log(shares[j])
         total += log_ratio[j] * log_ratio[j]
     if not np.isfinite(total):
-        return np.nan
+        return np.inf if lengthen_steps(log_ratio, shares) else np.nan
     if total > log_ratio.size * tolerance * tolerance:
         return max(math.sqrt(total), tolerance)
     largest = 0.0
     for j in range(log_ratio.size):
         largest = max(largest, abs(log_ratio[j]))
     return largest
+
+
+@inner_kernel
+def lengthen_steps(log_ratio: Vector, shares: Vector) -> bool:
+    """Replace log S - log s, (J,), where s is negative; return whether all are finite then."""
+    finite = True
+    for j in range(log_ratio.size):
+        if shares[j] < 0.0:
+            log_ratio[j] = LONGEST_STEP
+        finite = finite and np.isfinite(log_ratio[j])
+    return finite
 
 
 @driver_kernel

@@ -35,7 +35,7 @@ FEATURES = {
     194: {"supply", "log coefficient", "logit coefficient", "no price in X1", "2 effects, demand"},
     7: {"supply", "linear costs", "full sigma", "2 demographics", "2 effects, supply"},
     8: {"log costs", "x:prices", "bounded costs"},
-    9: {"full sigma", "2 demographics", "log(prices)", "product rule"},
+    9: {"full sigma", "2 demographics", "log(prices)", "nested product rule"},
     13: {"supply", "diagonal sigma", "own nodes", "given linear"},
     14: {"x:prices", "2 demographics", "given W"},
     15: {"log costs", "full sigma", "log(prices)", "x:prices", "1 demographics"},

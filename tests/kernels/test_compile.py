@@ -108,13 +108,21 @@ def test_the_whole_objective_is_what_its_python_source_computes(seed):
     assert np.abs(source.unknowns.gradient - gradient).max() < 1e-9 * np.abs(gradient).max()
 
 
-def test_a_change_in_what_a_file_imports_is_a_change_of_its_cache(tmp_path, monkeypatch):
+@pytest.mark.parametrize(
+    "imported",
+    [
+        "from blpsim.kernels.inner import x\n",
+        "from blpsim.kernels import inner\n",
+        "from blpsim.kernels import (\n    another,\n    inner as inside,\n)\n",
+    ],
+)
+def test_a_change_in_what_a_file_imports_is_a_change_of_its_cache(imported, tmp_path, monkeypatch):
     package, kernels = tmp_path / "blpsim", tmp_path / "blpsim" / "kernels"
     kernels.mkdir(parents=True)
     inner, outer, other = (kernels / f"{name}.py" for name in ("inner", "outer", "other"))
     inner.write_text("x = 1\n")
     other.write_text("y = 1\n")
-    outer.write_text("from blpsim.kernels.inner import x\n")
+    outer.write_text(imported)
     monkeypatch.setattr(compiling, "_PACKAGE", package)
 
     def folder():

@@ -37,6 +37,10 @@ def negative(weights):
     return np.concatenate(([-0.2], weights[1:] * 1.2 / weights[1:].sum()))
 
 
+def very_negative(weights):
+    return np.concatenate(([-0.5], weights[1:] * 1.5 / weights[1:].sum()))
+
+
 MARKETS = {
     "usual": logit.market(),
     "one product, one agent": logit.market(1, 1),
@@ -64,6 +68,29 @@ def test_every_method_and_mapping_finds_the_root_that_made_the_shares(name, rule
     assert residual < 1e-13
     assert np.abs(delta - market.delta).max() < 1e-10
     assert evaluations >= 1
+
+
+def shares_of(target, delta):
+    """Return shares, (J,), and the outside share."""
+    utilities = delta[:, None] + target.x2 @ target.coefficients
+    odds = np.exp(utilities - utilities.max(axis=0, initial=0.0))
+    outside = np.exp(-utilities.max(axis=0, initial=0.0))
+    total = outside + odds.sum(axis=0)
+    return (odds / total) @ target.weights, (outside / total) @ target.weights
+
+
+@pytest.mark.parametrize("which", ["shares", "outside share"])
+def test_a_start_where_shares_are_negative_is_left(which):
+    """With negative weights there are such places, where PyBLP puts 1e-300 for the shares."""
+    market = logit.market(weights=very_negative, sigma=1.0, seed=9)
+    starts = market.delta + np.random.default_rng(0).normal(scale=4.0, size=(500, 8))
+    found = [shares_of(market.target, start) for start in starts]
+    negative = [outside < 0 if which == "outside share" else (s < 0).any() for s, outside in found]
+    assert sum(negative) > 10
+    for start in starts[negative][:10]:
+        delta, _, residual = invert(market.target, start, limit=1_000)
+        assert residual < 1e-13
+        assert np.abs(delta - market.delta).max() < 1e-10
 
 
 def test_anderson_needs_the_fewest_evaluations():

@@ -52,7 +52,7 @@ class Assembled:
         self.case, self.options = case, case.options
         self.model = Model(**case.model)
         self.products = read_products(dict(case.products), self.model)
-        rule = None if case.nodes is None else Integration("product", case.nodes)
+        rule = None if case.nodes is None else Integration(case.rule, case.nodes)
         table = None if case.agents is None else dict(case.agents)
         agents = read_agents(table, rule, self.products, self.model)
         named = None if table is None else self.model.bind_demographics(table)

@@ -22,7 +22,9 @@ class Case:
     products: Columns
     agents: Columns | None = None
     nodes: int | None = None
-    """Points of a Gauss-Hermite rule in each dimension; None: the agents' own nodes."""
+    """Level of a quadrature rule; None: the agents' own nodes."""
+    rule: str = "product"
+    """The quadrature rule, by PyBLP's name."""
     parameters: Mapping[str, NDArray[np.float64]] = field(default_factory=dict)
     """Arrays named beta, sigma, pi, gamma; NaN in beta or gamma is concentrated out."""
     options: Mapping[str, Any] = field(default_factory=dict)

@@ -14,6 +14,14 @@ from .peer import formulations, stacked
 
 Array = NDArray[Any]
 
+RULE_LEVELS = {
+    "product": (7, 5, 3),
+    "nested_product": (9, 4, 3),
+    "grid": (7, 6, 5),
+    "nested_grid": (9, 6, 5),
+}
+"""Levels of quadrature rules in one, two and three dimensions."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Truth:
@@ -64,7 +72,7 @@ def draw_agents(
     if not features.nonlinear or (features.product_rule and not features.demographics):
         return None
     unique = np.unique(markets)
-    size = rule_size(dimensions) ** dimensions
+    size = rule_size(features) if features.product_rule else 0
     counts = np.full(unique.size, size) if features.product_rule else generator.integers(5, 61, unique.size)
     number = int(counts.sum())
     agents: dict[str, Array] = {"market_ids": np.repeat(unique, counts)}
@@ -78,9 +86,19 @@ def draw_agents(
     return agents
 
 
-def rule_size(dimensions: int) -> int:
-    """Return the points of the Gauss-Hermite rule in each dimension."""
-    return {1: 7, 2: 5, 3: 3}[dimensions]
+def rule(features: Features) -> pyblp.Integration:
+    """Return the quadrature rule of a problem that has one."""
+    return pyblp.Integration(features.rule, rule_level(features))
+
+
+def rule_size(features: Features) -> int:
+    """Return how many nodes the rule has."""
+    return int(pyblp.build_integration(rule(features), len(features.nonlinear)).weights.size)
+
+
+def rule_level(features: Features) -> int:
+    """Return the level of the rule."""
+    return RULE_LEVELS[features.rule][len(features.nonlinear) - 1]
 
 
 def draw_truth(features: Features, generator: np.random.Generator) -> Truth:
@@ -152,7 +170,6 @@ def equilibrium(
     errors = generator.multivariate_normal([0, 0], [[0.2, 0.05], [0.05, 0.04]], size=number)
     errors += 0.3 * (_effect(products["brand"], generator) + _effect(products["region"], generator))[:, None]
     demographics = pyblp.Formulation(formula(features.demographics, "0")) if features.demographics else None
-    dimensions = len(features.nonlinear)
     simulation = pyblp.Simulation(
         formulations(economy_model(features)),
         products,
@@ -165,7 +182,7 @@ def equilibrium(
         omega=0.3 * errors[:, 1] if features.log_costs else errors[:, 1],
         agent_formulation=demographics,
         agent_data=None if agents is None else stacked(agents, "nodes"),
-        integration=pyblp.Integration("product", rule_size(dimensions)) if features.product_rule else None,
+        integration=rule(features) if features.product_rule else None,
         rc_types=features.rc_types or None,
         costs_type="log" if features.log_costs else "linear",
     )

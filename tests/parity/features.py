@@ -29,6 +29,9 @@ class Features:
     demand_effects: tuple[str, ...]
     supply_effects: tuple[str, ...]
     product_rule: bool
+    """Nodes are those of a rule, not the agents' own."""
+    rule: str
+    """Which, by PyBLP's name."""
     method: str
     weights: str
     errors: str
@@ -48,6 +51,7 @@ class Features:
     def labels(self) -> tuple[str, ...]:
         """Return short names for a table by feature."""
         coefficients = "full sigma" if self.full_sigma else "diagonal sigma"
+        nodes = self.rule.replace("_", " ") + " rule" if self.product_rule else "own nodes"
         chosen = [
             "supply" if self.supply else "demand only",
             "log costs" if self.log_costs else "linear costs" if self.supply else "",
@@ -58,7 +62,7 @@ class Features:
             f"{len(self.demographics)} demographics" if self.demographics else "",
             f"{len(self.demand_effects)} effects, demand" if self.demand_effects else "",
             f"{len(self.supply_effects)} effects, supply" if self.supply_effects else "",
-            ("product rule" if self.product_rule else "own nodes") if self.nonlinear else "",
+            nodes if self.nonlinear else "",
             "two steps" if self.method == "2s" else "one step",
             f"W {self.weights}",
             f"se {self.errors}",
@@ -100,6 +104,7 @@ def draw_features(generator: np.random.Generator, *, nested: bool) -> Features:
         demand_effects=_effects(generator),
         supply_effects=_effects(generator) if supply else (),
         product_rule=bool(nonlinear) and not dropped and often(0.4),
+        rule=_rule(generator.spawn(1)[0], number == 0 and "log" not in rc_types),
         method=str(generator.choice(["1s", "2s"])),
         weights=str(generator.choice(MOMENTS)),
         errors=str(generator.choice(MOMENTS)),
@@ -113,6 +118,12 @@ def draw_features(generator: np.random.Generator, *, nested: bool) -> Features:
         string_ids=often(0.5),
         shuffled=often(0.6),
     )
+
+
+def _rule(generator: np.random.Generator, smooth: bool) -> str:
+    """Return a rule; no grid where its negative weights can turn shares negative."""
+    names = ["product", "nested_product", *(["nested_grid", "grid"] if smooth else [])]
+    return str(generator.choice(names))
 
 
 def _linear(generator: np.random.Generator, supply: bool) -> tuple[str, ...]:

@@ -22,7 +22,7 @@ from .case import Case
 def own_problem(case: Case) -> Any:
     """Return blpsim's problem."""
     agents = None if case.agents is None else pd.DataFrame(dict(case.agents))
-    integration = None if case.nodes is None else bs.Integration("product", case.nodes)
+    integration = None if case.nodes is None else bs.Integration(case.rule, case.nodes)
     products = pd.DataFrame(dict(case.products))
     return bs.Problem(bs.Model(**case.model), products, agents, integration=integration)
 

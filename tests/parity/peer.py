@@ -24,7 +24,7 @@ def peer_problem(case: Case) -> pyblp.Problem:
         stacked(case.products, "demand_instruments", "supply_instruments"),
         None if formulated is None else pyblp.Formulation(formulated),
         None if agents is None else stacked(agents, "nodes"),
-        integration=None if case.nodes is None else pyblp.Integration("product", case.nodes),
+        integration=None if case.nodes is None else pyblp.Integration(case.rule, case.nodes),
         rc_types=case.model.get("rc_types"),
         costs_type=case.model.get("costs", "linear"),
     )

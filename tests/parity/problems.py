@@ -19,7 +19,7 @@ from .economies import (
     economy_model,
     equilibrium,
     formula,
-    rule_size,
+    rule_level,
 )
 from .features import Features, draw_features
 from .peer import peer_problem
@@ -50,7 +50,8 @@ def random_case(seed: int) -> Case:
         model=model_of(features),
         products=reordered(products, features, generator),
         agents=None if agents is None else reordered(agents, features, generator),
-        nodes=rule_size(dimensions) if features.product_rule else None,
+        nodes=rule_level(features) if features.product_rule else None,
+        rule=features.rule,
         parameters=start,
         options=options_of(features, products),
         features=features.labels(),

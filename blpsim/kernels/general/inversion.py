@@ -18,7 +18,7 @@ import numpy as np
 from blpsim.arrays import Bench, InversionRule, Target, Vector
 from blpsim.kernels.choice import copy, fill, fill_utilities
 from blpsim.kernels.compile import driver_kernel, inner_kernel
-from blpsim.kernels.elementary import exp, log
+from blpsim.kernels.elementary import exp
 from blpsim.kernels.general.choice import NestedMarket, exponentiate_nests, nested_shares_at
 from blpsim.kernels.inversion import (
     ANDERSON,
@@ -30,6 +30,7 @@ from blpsim.kernels.inversion import (
     WORK_ROWS,
     accelerated_step,
     fill_log_ratio,
+    limited_log_ratio,
 )
 
 
@@ -48,7 +49,9 @@ def nested_step(
 ) -> None:
     """Fill step (J,) with the mapping less its argument; outside is log S0 - log s0."""
     for h in range(nests.shares.size):
-        ratio = nests.log_shares[h] - log(nests.shares[h]) if mapping == OUTSIDE_CORRECTED else 0.0
+        ratio = 0.0
+        if mapping == OUTSIDE_CORRECTED:
+            ratio = limited_log_ratio(nests.log_shares[h], nests.shares[h])
         nests.shares[h] = ratio
     correction = outside if mapping == OUTSIDE_CORRECTED else 0.0
     for j in range(step.size):
@@ -97,7 +100,8 @@ def iterate_nested_inversion(
         residual = fill_log_ratio(log_ratio, shares, target.log_shares, rule.tolerance)
         if not residual >= rule.tolerance:
             return evaluation + 1, residual if residual < rule.tolerance else np.inf
-        nested_step(rule.mapping, step, log_ratio, market, nests, target.log_outside - log(outside_share))
+        outside_ratio = limited_log_ratio(target.log_outside, outside_share)
+        nested_step(rule.mapping, step, log_ratio, market, nests, outside_ratio)
         accelerated_step(rule.acceleration, delta, step, history, bench.small, evaluation)
     return rule.max_evaluations, residual
 
