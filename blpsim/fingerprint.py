@@ -28,6 +28,10 @@ from blpsim.errors import ConfigurationError
 
 Within = tuple[object, ...]
 Scalar = None | bool | int | float | str | bytes | np.generic
+LATER = {"later": True}
+"""Metadata of dataclass fields that a release added: at their defaults they do not count, so that content
+keeps the hash, and a scenario the random numbers, that it had before them."""
+
 Definition = ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda
 
 _GENERATED = "<string>"  # the file that dataclasses name for the methods they write
@@ -133,7 +137,7 @@ def _class(kind: type, within: Within) -> object:
 def _instance(value: object, within: Within) -> object:
     kind = _plain(type(value), within)
     if dataclasses.is_dataclass(value):
-        names = [field.name for field in dataclasses.fields(value) if field.compare]
+        names = [field.name for field in dataclasses.fields(value) if _counts(field, value)]
         return [kind, [[name, _plain(getattr(value, name), within)] for name in names]]
     if hasattr(value, "__wrapped__"):
         return ["wrapped", kind, _plain(value.__wrapped__, within)]
@@ -142,6 +146,13 @@ def _instance(value: object, within: Within) -> object:
         return ["global", kind, reduced]
     parts = [list(part) if isinstance(part, Iterator) else part for part in reduced]
     return ["instance", [_plain(part, within) for part in parts]]
+
+
+def _counts(field: dataclasses.Field[Any], value: object) -> bool:
+    if not field.metadata.get("later", False):
+        return field.compare
+    given, default = getattr(value, field.name), field.default
+    return field.compare and not (type(given) is type(default) and given == default)
 
 
 def _reduced(value: object) -> str | tuple[object, ...]:

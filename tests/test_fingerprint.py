@@ -18,7 +18,7 @@ import pytest
 import scipy.stats
 
 from blpsim.errors import ConfigurationError
-from blpsim.fingerprint import fingerprint
+from blpsim.fingerprint import LATER, fingerprint
 from blpsim.status import Status
 from blpsim.streams import Streams
 
@@ -35,6 +35,15 @@ class Design:
     name: str
     weights: object = None
     workers: int = dataclasses.field(default=1, compare=False)
+
+
+def added(**fields):
+    """Return a design as a later release would define it, with two more fields."""
+    later = {"default": None, "metadata": LATER}, {"default": 0.5, "metadata": LATER}
+    new = [("nests", object, dataclasses.field(**later[0])), ("rate", float, dataclasses.field(**later[1]))]
+    kind = dataclasses.make_dataclass("Design", new, bases=(Design,), frozen=True, kw_only=True)
+    kind.__module__, kind.__qualname__ = "blpsim.invented", "Design"
+    return fingerprint(kind(name="a", **fields))
 
 
 class Sampler:
@@ -182,6 +191,20 @@ def test_equal_contents_of_other_types_of_number_and_memory_layout_are_one_conte
     assert fingerprint(np.float64(0.1)) == fingerprint(0.1)
     assert fingerprint(np.asfortranarray(matrix)) == fingerprint(matrix)
     assert fingerprint(matrix.astype(">f8")) == fingerprint(matrix)
+
+
+def test_fields_that_a_release_added_count_once_they_leave_their_defaults():
+    changed = [{"nests": 2}, {"rate": 0.25}, {"rate": 0}, {"nests": np.zeros(2)}, {"nests": 2, "rate": 0.25}]
+    hashes = {added(), *(added(**fields) for fields in changed)}
+    assert len(hashes) == 1 + len(changed)
+    assert added() == added(nests=None) == added(rate=0.5) == before()
+
+
+def before():
+    """Return the hash of the same design without the added fields."""
+    kind = dataclasses.make_dataclass("Design", [], bases=(Design,), frozen=True, kw_only=True)
+    kind.__module__, kind.__qualname__ = "blpsim.invented", "Design"
+    return fingerprint(kind(name="a"))
 
 
 def test_fields_that_a_dataclass_does_not_compare_do_not_count():

@@ -13,6 +13,7 @@ from blpsim.arrays import InversionRule, Matrix, Vector
 from blpsim.checks import check_count, check_fields, numbers
 from blpsim.errors import ConfigurationError, ParameterError
 from blpsim.estimate.optimizer import Optimizer
+from blpsim.fingerprint import LATER
 from blpsim.kernels.inversion import ANDERSON, CONTRACTION, OUTSIDE_CORRECTED, SIMPLE, SQUAREM
 from blpsim.model.layout import Layout
 
@@ -81,7 +82,7 @@ class GMM:
     """Whether the objective is g'Wg times N."""
     hessian: bool = True
     """Whether the Hessian is computed, which certifies a minimum."""
-    resample_agents: int | Callable[[int], Any] | None = None
+    resample_agents: int | Callable[[int], Any] | None = field(default=None, metadata=LATER)
     """Sets of agents whose moments show the simulation error, which covariances of moments then include:
     a number of them, drawn as the problem's or the estimator's agents were, or a function that returns a
     table of agents for 0, 1, ..., and then None."""

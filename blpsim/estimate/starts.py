@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 import numpy as np
@@ -11,6 +11,7 @@ import numpy as np
 from blpsim.arrays import Matrix, Vector
 from blpsim.checks import check_count, check_fields
 from blpsim.errors import ConfigurationError
+from blpsim.fingerprint import LATER
 from blpsim.model.layout import Layout
 
 
@@ -47,7 +48,7 @@ class Bounds:
     around: Literal["truth"] = "truth"
     highest_price_coefficient: float | None = -0.001
     """With a supply side, what coefficients on prices must not exceed; None for no such bound."""
-    highest_rho: float = 0.95
+    highest_rho: float = field(default=0.95, metadata=LATER)
     """What correlations within nests must not exceed."""
 
     def __post_init__(self) -> None:

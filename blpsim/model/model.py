@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal, NamedTuple, cast
 
 import numpy as np
@@ -11,6 +11,7 @@ import numpy as np
 from blpsim.arrays import Integers
 from blpsim.checks import check_fields
 from blpsim.errors import ConfigurationError, FormulaError
+from blpsim.fingerprint import LATER
 from blpsim.kernels.links import LINEAR, LOG, LOGIT
 from blpsim.model.absorption import compile_absorption
 from blpsim.model.columns import NO_COLUMNS, PRICES, Columns
@@ -70,7 +71,7 @@ class Model:
     """X2, characteristics with random coefficients; None for logit."""
     demographics: str | None = None
     """Agents' characteristics that interact with X2."""
-    rc_types: tuple[RcType, ...] | None = None
+    rc_types: tuple[RcType, ...] | None = field(default=None, metadata=LATER)
     """One type a column of X2, as PyBLP's: ``"linear"``; ``"log"``, whose coefficient is exp(z), z = sigma nu
     + pi d; or ``"logit"``, 1 / (1 + exp(-z)). None: all linear.
 
@@ -81,7 +82,7 @@ class Model:
     """X3, characteristics that make costs; None without a supply side."""
     costs: Costs = "linear"
     """Whether costs or their logs are linear in X3."""
-    nests: str | None = None
+    nests: str | None = field(default=None, metadata=LATER)
     """The column that says which nest a product is in, as ``"nesting_ids"``; None without nests."""
     absorb_demand: str | None = None
     """Demand-side fixed effects, as ``"C(product_ids) + C(market_ids)"``."""

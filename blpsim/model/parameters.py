@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import cast
 
 import numpy as np
@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 from blpsim.arrays import Vector
 from blpsim.checks import check, numbers
 from blpsim.errors import ParameterError
+from blpsim.fingerprint import LATER
 from blpsim.model.blocks import (
     CONCENTRATED,
     RHO,
@@ -40,7 +41,7 @@ class Parameters:
     """(K2, K2) root of the covariance of tastes; only its lower triangle counts, as in PyBLP."""
     pi: Block = None
     """(K2, D) interactions of X2 with demographics."""
-    rho: Block = None
+    rho: Block = field(default=None, metadata=LATER)
     """Correlations within nests: one for all, named ``rho``, or (H,) one a nest, named ``rho[a]``."""
     gamma: Block = None
     """(K3,) coefficients of X3; NaN, None and names left out are concentrated out."""

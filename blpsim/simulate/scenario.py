@@ -13,7 +13,7 @@ from blpsim.economy.dataset import Dataset
 from blpsim.economy.economy import Economy
 from blpsim.economy.equilibrium import PriceIteration, at_given_prices, equilibrium_prices
 from blpsim.errors import ConfigurationError
-from blpsim.fingerprint import fingerprint
+from blpsim.fingerprint import LATER, fingerprint
 from blpsim.model.blocks import Blocks
 from blpsim.model.columns import PRICES, Columns
 from blpsim.model.conduct import Conduct, read_conduct
@@ -61,7 +61,7 @@ class Scenario:
     """A distribution for each variable of the formulas. Without supply, one of them is ``prices``."""
     errors: Errors
     """The distribution of xi and omega."""
-    nests: Assign | None = None
+    nests: Assign | None = field(default=None, metadata=LATER)
     """How products get into the nests of ``Model.nests``, unless a characteristic has its name."""
     consumers: Integration | None = None
     """Whose choices make the shares; None for a model without X2."""
