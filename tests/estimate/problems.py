@@ -19,7 +19,7 @@ from tests.parity.problems import random_case
 
 Array = NDArray[Any]
 
-DEMAND, SUPPLY, CURVED, NESTED_SUPPLY = 38, 10, 13, 49
+DEMAND, SUPPLY, CURVED, NESTED_SUPPLY = 38, 10, 13, 46
 """Seeds of demand alone (one sigma), of log costs and a random price coefficient, and of three
 sigmas, and of nests."""
 
@@ -35,7 +35,7 @@ FEATURES = {
     194: {"supply", "log coefficient", "logit coefficient", "no price in X1", "2 effects, demand"},
     7: {"supply", "linear costs", "full sigma", "2 demographics", "2 effects, supply"},
     8: {"log costs", "x:prices", "bounded costs"},
-    9: {"full sigma", "2 demographics", "log(prices)", "nested product rule"},
+    9: {"full sigma", "2 demographics", "log(prices)", "product rule"},
     13: {"supply", "diagonal sigma", "own nodes", "given linear"},
     14: {"x:prices", "2 demographics", "given W"},
     15: {"log costs", "full sigma", "log(prices)", "x:prices", "1 demographics"},
@@ -43,9 +43,11 @@ FEATURES = {
     22: {"I(-prices)", "x:prices", "given W"},
     26: {"demand only", "sigma without a node", "2 demographics"},
     31: {"full sigma", "log(prices)", "x:prices", "1 effects, demand", "1 effects, supply"},
-    42: {"supply", "apart rho", "log coefficient", "2 demographics"},
-    49: {"log costs", "common rho", "bounded costs"},
-    63: {"demand only", "logit", "apart rho"},
+    42: {"supply", "common rho", "log coefficient", "2 demographics"},
+    46: {"log costs", "apart rho", "own nodes"},
+    174: {"logit"},
+    56: {"demand only", "apart rho", "1 effects, demand"},
+    82: {"supply", "full sigma", "nested product rule", "apart rho"},
     37: {"supply", "log(prices)", "sigma without a node"},
 }
 """Seeds of random problems, and what each is here for."""

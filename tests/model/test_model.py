@@ -84,7 +84,7 @@ def test_absorbing_fixed_effects_drops_the_intercept():
 def test_a_model_without_parts_has_empty_columns():
     data = {"prices": np.ones(3)}
     columns = Model(linear="0 + prices").bind(data)
-    assert columns.names == (("prices",), (), (), ())
+    assert columns.names == (("prices",), (), (), (), ())
     assert columns.x3.values(data).shape == (3, 0)
 
 

@@ -78,10 +78,11 @@ class Features:
         return (*filter(None, chosen), *(term for term in PRICE_TERMS[1:] if term in used))
 
 
-def draw_features(generator: np.random.Generator, *, nested: bool) -> Features:
+def draw_features(generator: np.random.Generator, *, nested: bool, ruled: bool) -> Features:
     """Return random choices; rare ones are drawn often enough to appear in forty problems.
 
     nested  whether products may be in nests
+    ruled   whether rules may be others than the product rule
     """
 
     def often(probability: float) -> bool:
@@ -104,7 +105,7 @@ def draw_features(generator: np.random.Generator, *, nested: bool) -> Features:
         demand_effects=_effects(generator),
         supply_effects=_effects(generator) if supply else (),
         product_rule=bool(nonlinear) and not dropped and often(0.4),
-        rule=_rule(generator.spawn(1)[0], number == 0 and "log" not in rc_types),
+        rule=_rule(generator.spawn(1)[0], number == 0 and "log" not in rc_types) if ruled else "product",
         method=str(generator.choice(["1s", "2s"])),
         weights=str(generator.choice(MOMENTS)),
         errors=str(generator.choice(MOMENTS)),

@@ -27,14 +27,14 @@ from .peer import peer_problem
 Array = NDArray[Any]
 
 
-NESTED = 40
-"""The first seed whose problem may have nests."""
+EARLIER = 40
+"""Problems of smaller seeds are without nests, which every other may have from there on, and new rules."""
 
 
 def random_case(seed: int) -> Case:
     """Return the problem of this seed, at parameters near those that made its data."""
     generator = np.random.default_rng([19950701, seed])
-    features = draw_features(generator, nested=seed >= NESTED)
+    features = draw_features(generator, nested=seed >= EARLIER and seed % 2 == 0, ruled=seed >= EARLIER)
     products = draw_products(features, generator)
     dimensions = len(features.nonlinear)
     agents = draw_agents(features, products["market_ids"], dimensions, generator)

@@ -46,13 +46,13 @@ def test_simulation_error_is_what_estimates_with_other_agents_show():
         markets=bs.Markets(number=30, firms=bs.Choice(2, 3), products_per_firm=bs.Choice(1, 2, 3)),
         truth=bs.Parameters(beta=[-7, 6, -1], sigma=[[3.0]], gamma=[2, 1, 2]),
     )
-    dataset = process.generate(bs.Streams(seed=5, replication=0, stream_key="simulation error"))
+    dataset = process.generate(bs.Streams(seed=5, replication=0, stream_key=process.stream_key))
     gmm = bs.GMM(method="1s", hessian=False)
     plain = bs.Estimator(
         integration=bs.Integration("monte_carlo", 200), starts=bs.Starts(1, width=0), gmm=gmm
     )
     accounting = dataclasses.replace(plain, gmm=dataclasses.replace(gmm, resample_agents=30))
-    streams = [bs.Streams(seed=50 + k, replication=0, stream_key="simulation error") for k in range(30)]
+    streams = [bs.Streams(seed=50 + k, replication=0, stream_key=process.stream_key) for k in range(30)]
     estimates = np.array([plain.estimate(dataset, each).values for each in streams])
     result = accounting.estimate(dataset, streams[0]).result
     assert result is not None
@@ -60,4 +60,4 @@ def test_simulation_error_is_what_estimates_with_other_agents_show():
     moved = [result.names.index(name) for name in ("beta[prices]", "sigma[x,x]")]
     ratios = estimates.var(axis=0, ddof=1)[moved] / np.diag(added)[moved]
     assert ((ratios > 1 / 3) & (ratios < 3)).all()
-    assert result.delta.size > 100
+    assert result.delta.size == 160

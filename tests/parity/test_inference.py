@@ -141,7 +141,7 @@ def drawn(theirs: Any, index: int, layout: Any) -> Any:
     return layout.values(np.concatenate((*parts, *moved)), beta, gamma)
 
 
-@pytest.mark.parametrize("seed", [4, 13, 20, 37, 49])
+@pytest.mark.parametrize("seed", [4, 13, 20, 37, 46])
 def test_the_economies_of_pyblps_draws_have_its_mean_utilities_prices_and_shares(seed):
     case, ours, result, _ = both(seed)
     theirs = result.bootstrap(draws=3, seed=seed)
