@@ -104,6 +104,13 @@ def test_random_coefficients_need_an_integration_and_only_they_do():
         Estimator(integration=RULE).names(scenario(model=plain, truth=truth, consumers=None))
 
 
+def test_an_integration_that_does_not_come_in_the_models_dimensions_is_refused_before_any_data():
+    model = Model(linear="1 + x + prices", nonlinear="1 + x + w + prices", supply="1 + x + w")
+    truth = Parameters(beta=[-7, 6, -1], sigma=np.eye(4), gamma=[2, 1, 0.2])
+    with refused(ConfigurationError, "Integration.size", 50):
+        Estimator(integration=Integration("product", 50)).names(scenario(model=model, truth=truth))
+
+
 def test_bounds_that_nothing_has_are_refused():
     with refused(ParameterError, "GMM.bounds", "sigma[w,w]"):
         estimate(bounds={"sigma[w,w]": (0, 1)})

@@ -27,6 +27,11 @@ CASES: dict[str, dict[str, Any]] = {
         "truth": Parameters(beta=[-3, 6, -1.5], sigma=[[3.0, 0], [0.1, 0.2]], gamma=[2, 1, 0.2]),
         "consumers": Integration("product", 5),
     },
+    "negative weights": {
+        "model": Model(linear="1 + x + prices", nonlinear="0 + x + prices", supply="1 + x + w"),
+        "truth": Parameters(beta=[-3, 6, -1.5], sigma=[[1.0, 0], [0.1, 0.2]], gamma=[2, 1, 0.2]),
+        "consumers": Integration("grid", 6),
+    },
     "log costs": {
         "model": Model(linear="1 + x + prices", nonlinear="0 + x", supply="1 + x + w", costs="log"),
         "truth": Parameters(beta=[2, 3, -1], sigma=[[1.0]], gamma=[0.5, 0.3, 0.2]),
