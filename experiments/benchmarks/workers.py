@@ -34,7 +34,7 @@ def stolen() -> float:
 
 
 def main() -> int:
-    """Print the seconds of both and their ratio, round by round; return 1 if the median is below the floor."""
+    """Print the seconds of both and their ratio, by round; return 1 if the median is below the floor."""
     options = argparse.ArgumentParser(description=__doc__)
     options.add_argument("--replications", type=int, default=14_000)
     options.add_argument("--rounds", type=int, default=3)
