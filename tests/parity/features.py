@@ -93,6 +93,8 @@ def draw_features(generator: np.random.Generator, *, nested: bool, ruled: bool) 
     rc_types = _rc_types(len(nonlinear), generator.spawn(1)[0])
     dropped = len(nonlinear) > 1 and often(0.2)
     number = int(generator.choice([1, 2])) if nonlinear and (dropped or often(0.5)) else 0
+    rules = generator.spawn(1)[0]
+    nests = _nests(generator.spawn(1)[0]) if nested else ""
     return Features(
         supply=supply,
         log_costs=supply and often(0.5),
@@ -105,7 +107,7 @@ def draw_features(generator: np.random.Generator, *, nested: bool, ruled: bool) 
         demand_effects=_effects(generator),
         supply_effects=_effects(generator) if supply else (),
         product_rule=bool(nonlinear) and not dropped and often(0.4),
-        rule=_rule(generator.spawn(1)[0], number == 0 and "log" not in rc_types) if ruled else "product",
+        rule=_rule(rules, number == 0 and "log" not in rc_types and not nests) if ruled else "product",
         method=str(generator.choice(["1s", "2s"])),
         weights=str(generator.choice(MOMENTS)),
         errors=str(generator.choice(MOMENTS)),
@@ -115,7 +117,7 @@ def draw_features(generator: np.random.Generator, *, nested: bool, ruled: bool) 
         given_weights=often(0.25),
         given_linear=often(0.25),
         bounded_costs=supply and often(0.3),
-        nests=_nests(generator.spawn(1)[0]) if nested else "",
+        nests=nests,
         string_ids=often(0.5),
         shuffled=often(0.6),
     )
