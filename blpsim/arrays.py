@@ -335,5 +335,5 @@ def rows_on_lines(rows: int, columns: int) -> Matrix:
     size = np.dtype(np.float64).itemsize
     width = -(-columns * size // _LINE) * _LINE
     buffer = np.empty(rows * width + _LINE, np.uint8)
-    first = -buffer.ctypes.data % _LINE
+    first = -buffer.__array_interface__["data"][0] % _LINE
     return buffer[first : first + rows * width].view(np.float64).reshape(rows, width // size)

@@ -18,6 +18,7 @@ _CLASSES: Mapping[object, tuple[type, ...]] = {
     int: (int, np.integer),
     float: (int, float, np.integer, np.floating),
 }
+_WITH_PARTS = (Mapping, tuple)
 # What a value of a kind is called, and what makes it necessary.
 _SAID: Mapping[object, tuple[str, str]] = {
     str: ("text", "it is read as text"),
@@ -62,6 +63,8 @@ def _check(field: str, value: object, kinds: tuple[_Kind, ...], error: type[Blps
 def _holds(value: object, kinds: tuple[_Kind, ...]) -> bool:
     for kind in kinds:
         if _is_one(value, kind):
+            if kind.origin not in _WITH_PARTS:
+                return True
             return all(_holds(part, part_kinds) for _, part, part_kinds in _parts(value, kind))
     return False
 
@@ -95,6 +98,11 @@ class _Kind(NamedTuple):
     """A class, or what typing calls the origin."""
     inner: tuple[Any, ...]
     """The kinds of its parts and Ellipsis, for a mapping or a tuple; the values of a Literal."""
+    is_anything: bool
+    """Whether every value but None is one.
+
+    NumPy's ArrayLike is a named alias from Python 3.12 on; what an array holds is for `numbers` to refuse.
+    """
 
 
 @cache
@@ -112,15 +120,14 @@ def _kinds(form: object) -> tuple[_Kind, ...]:
 def _kind(form: object) -> _Kind:
     origin = type(None) if form is None else get_origin(form) or form
     inner = get_args(form)
-    if origin in (Mapping, tuple):
+    if origin in _WITH_PARTS:
         inner = tuple(part if part is Ellipsis else _kinds(part) for part in inner)
-    return _Kind(origin, inner)
+    return _Kind(origin, inner, origin in (Any, object) or hasattr(origin, "__value__"))
 
 
 def _is_one(value: object, kind: _Kind) -> bool:
     origin = kind.origin
-    # NumPy's ArrayLike is a named alias from Python 3.12 on; what an array holds is for `numbers` to refuse.
-    if value is None or origin in (Any, object) or hasattr(origin, "__value__"):
+    if value is None or kind.is_anything:
         return value is not None or origin in (Any, object, type(None))
     if origin is Literal:
         return isinstance(value, str) and value in kind.inner

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -20,6 +20,7 @@ from blpsim.model.layout import Layout
 CovarianceType = Literal["robust", "clustered", "unadjusted"]
 Method = Literal["1s", "2s"]
 _PAIR = 2
+_Places: TypeAlias = tuple[int, tuple[Any, ...], tuple[int, ...]]
 _ACCELERATIONS = {"anderson": ANDERSON, "squarem": SQUAREM, "simple": SIMPLE}
 _MAPPINGS = {"outside_corrected": OUTSIDE_CORRECTED, "contraction": CONTRACTION}
 
@@ -120,8 +121,12 @@ class GMM:
             When a bound names nothing that is estimated, has a wrong shape, or crosses the other.
         """
         lower, upper = layout.default_bounds()
+        places = _block_places(layout) if self.bounds else {}
         for name, pair in (self.bounds or {}).items():
-            _set_bounds(name, pair, layout, lower, upper)
+            if name in places:
+                _set_block(name, pair, places[name], (lower, upper))
+            else:
+                _set_element(name, pair, layout, (lower, upper))
         wrong = ~(lower <= upper)
         if wrong.any():
             crossed = layout.theta_names[int(np.argmax(wrong))]
@@ -145,33 +150,39 @@ def _check_bounds(field: str, pair: object) -> None:
         raise ParameterError(field, pair, "(lower, upper)", why)
 
 
-def _set_bounds(
-    name: str, pair: tuple[ArrayLike, ArrayLike], layout: Layout, lower: Vector, upper: Vector
+def _set_element(
+    name: str, pair: tuple[ArrayLike, ArrayLike], layout: Layout, bounds: tuple[Vector, Vector]
 ) -> None:
-    places = _block_places(layout).get(name)
-    if places is None:
-        if name not in layout.theta_names:
-            expected = f"a block or one of {', '.join(layout.theta_names)}"
-            raise ParameterError("GMM.bounds", name, expected, "only what the optimizer moves has bounds")
-        k = layout.theta_names.index(name)
-        lower[k], upper[k] = (_shaped(name, side, ()) for side in pair)
-        return
+    if name not in layout.theta_names:
+        expected = f"a block or one of {', '.join(layout.theta_names)}"
+        raise ParameterError("GMM.bounds", name, expected, "only what the optimizer moves has bounds")
+    k = layout.theta_names.index(name)
+    for bound, value in zip(bounds, pair, strict=True):
+        bound[k] = _shaped(name, value, ())
+
+
+def _set_block(
+    name: str, pair: tuple[ArrayLike, ArrayLike], places: _Places, bounds: tuple[Vector, Vector]
+) -> None:
     start, index, shape = places
-    for bound, values in zip((lower, upper), pair, strict=True):
-        array = _shaped(name, values, shape)
-        bound[start : start + index[0].size] = array[index]
+    for bound, values in zip(bounds, pair, strict=True):
+        bound[start : start + index[0].size] = _shaped(name, values, shape)[index]
 
 
 def _shaped(name: str, values: ArrayLike, shape: tuple[int, ...]) -> Matrix:
+    array = np.asarray(values, np.float64)
+    if array.shape == shape:
+        return array
     try:
-        return np.broadcast_to(np.asarray(values, np.float64), shape)
+        return np.broadcast_to(array, shape)
     except ValueError as error:
         why = "each element that is estimated has its own bound, or all have one"
         field, expected = f"GMM.bounds[{name!r}]", f"shape {shape}, or a number"
         raise ParameterError(field, f"shape {np.shape(values)}", expected, why) from error
 
 
-def _block_places(layout: Layout) -> dict[str, tuple[int, tuple[Any, ...], tuple[int, ...]]]:
+def _block_places(layout: Layout) -> dict[str, _Places]:
+    """Return where in theta each block starts, its elements in the block, and the block's shape."""
     pi, rho = layout.sigma_rows.size, layout.sigma_rows.size + layout.pi_rows.size
     beta = layout.nonlinear
     return {

@@ -65,9 +65,12 @@ def moment_covariance(setting: Setting, residuals: tuple[Vector, Vector], kind: 
         blocks = [[_covariance(u, v) * (y @ z.T) for v, z in errors] for u, y in errors]
         covariance = np.block(blocks) / setting.number
     else:
-        g = np.vstack((demand * xi, supply * omega)) if setting.supply else demand * xi
+        g = np.empty((len(demand) + len(supply), setting.number))
+        np.multiply(demand, xi, out=g[: len(demand)])
+        if setting.supply:
+            np.multiply(supply, omega, out=g[len(demand) :])
         if center:
-            g = g - g.mean(axis=1, keepdims=True)
+            g -= g.mean(axis=1, keepdims=True)
         if kind == "clustered":
             codes = pd.factorize(_clusters(setting))[0]
             g = np.array([np.bincount(codes, row) for row in g])
@@ -96,8 +99,11 @@ def parameter_covariance(
     covariance = np.linalg.inv(g.T @ weighting @ g)
     if moments is not None:
         covariance = covariance @ g.T @ weighting @ moments @ weighting @ g @ covariance
+    covariance = (covariance + covariance.T) / 2 / number
+    if kept.all():
+        return np.asarray(covariance, np.float64)
     full = np.full((kept.size, kept.size), np.nan)
-    full[np.ix_(kept, kept)] = (covariance + covariance.T) / 2 / number
+    full[np.ix_(kept, kept)] = covariance
     return full
 
 

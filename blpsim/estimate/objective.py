@@ -138,24 +138,22 @@ class Objective:
         layout, setting = self.layout, self.setting
         prices = self.unknowns.places.prices
         directions = _directions(layout, prices)
-        supply = setting.supply
-        d_xi = np.empty((directions.kind.size, setting.number))
-        d_eta = np.empty((directions.kind.size if supply else 0, setting.number))
-        if self.nesting is None:
-            jacobians(self.panel, self.state, self.bench, directions, d_xi, d_eta)
-        else:
-            nested_jacobians(self.panel, self.nesting, self.state, self.bench, directions, d_xi, d_eta)
-        nonlinear = layout.nonlinear
-        xi = np.vstack((-setting.x1, d_xi[:nonlinear], np.zeros((len(setting.x3), setting.number))))
+        supply, k1, linear = setting.supply, layout.beta0.size, layout.beta0.size + layout.nonlinear
+        stop = k1 + directions.kind.size
+        xi = np.zeros((stop + len(setting.x3), setting.number))
         omega = np.zeros_like(xi)
+        d_xi, d_omega = xi[k1:stop], omega[k1 : stop if supply else k1]
+        if self.nesting is None:
+            jacobians(self.panel, self.state, self.bench, directions, d_xi, d_omega)
+        else:
+            nested_jacobians(self.panel, self.nesting, self.state, self.bench, directions, d_xi, d_omega)
+        np.negative(setting.x1, out=xi[:k1])
         if supply:
-            d_omega = -d_eta * self._d_costs()
-            k1 = layout.beta0.size
-            omega[k1 : k1 + nonlinear] = d_omega[:nonlinear]
-            omega[prices] = d_omega[nonlinear:]
-            omega[k1 + nonlinear :] = -setting.x3
-        names = _all_names(layout)
-        kept = [names.index(name) for name in layout.names]
+            d_omega *= -self._d_costs()
+            omega[prices] = omega[linear:stop]
+            np.negative(setting.x3, out=omega[stop:])
+        # Between what is of theta and gamma stand the price coefficients' ways through markups.
+        kept = np.where(layout.reported < linear, layout.reported, layout.reported + prices.size)
         return Jacobian(xi[kept].T, omega[kept].T)
 
     def _d_costs(self) -> Vector:
@@ -169,12 +167,6 @@ def compile_jacobians(objective: Objective) -> None:
     """Compile the kernel of ``Objective.jacobian``, which is not called."""
     directions, room = _directions(objective.layout, objective.unknowns.places.prices), np.empty((0, 0))
     compile_for(jacobians, objective.panel, objective.state, objective.bench, directions, room, room)
-
-
-def _all_names(layout: Layout) -> list[str]:
-    beta = [f"beta[{name}]" for name in layout.x1_names]
-    gamma = [f"gamma[{name}]" for name in layout.x3_names]
-    return [*beta, *layout.theta_names[: layout.nonlinear], *gamma]
 
 
 def _directions(layout: Layout, price_columns: Integers) -> Directions:

@@ -30,6 +30,9 @@ class Setting:
     """Whether the supply side is estimated."""
     x1: Matrix = field(repr=False)
     """(K1, N) after absorption."""
+    x2: Matrix = field(repr=False)
+    """(N, K2)."""
+    slopes: Slopes = field(repr=False)
     x3: Matrix = field(repr=False)
     """(K3, N) after absorption, K3 = 0 without supply."""
     demand_instruments: Matrix = field(repr=False)
@@ -62,24 +65,14 @@ class Setting:
         return Panel(
             offsets(products, agents),
             consumers,
-            np.ascontiguousarray(self.columns.x2.values(products.columns)),
-            self._slopes(),
+            self.x2,
+            self.slopes,
             np.ascontiguousarray(products.prices, np.float64) if self.supply else np.empty(0),
             products.shares,
             np.log(products.shares),
             np.log(outside),
             bool(np.all(agents.weights > 0)),
         )
-
-    def _slopes(self) -> Slopes:
-        x1, x2 = self.columns.x1, self.columns.x2
-        if not self.supply:
-            return Slopes(np.empty((self.number, 0)), np.empty((self.number, len(x2.names))), False)
-        data = self.products.columns
-        d_x1 = np.ascontiguousarray(x1.price_derivative(data)[:, self.price_columns])
-        d_x2 = np.ascontiguousarray(x2.price_derivative(data))
-        varies = bool((d_x1 != d_x1[:1]).any() or (d_x2 != d_x2[:1]).any())
-        return Slopes(d_x1, d_x2, varies)
 
 
 def make_setting(
@@ -109,6 +102,8 @@ def make_setting(
         agents=agents,
         supply=supply,
         x1=_rows(x1, demand_absorber),
+        x2=np.ascontiguousarray(columns.x2.values(data)),
+        slopes=_slopes(columns, products) if supply else _no_slopes(columns, products),
         x3=_rows(x3, supply_absorber),
         demand_instruments=_rows(demand, demand_absorber),
         supply_instruments=_rows(other, supply_absorber),
@@ -123,6 +118,18 @@ def logit_delta(products: Products) -> Vector:
     totals = np.add.reduceat(products.shares, products.market_offsets[:-1])
     delta: Vector = np.log(products.shares) - np.repeat(np.log(1 - totals), np.diff(products.market_offsets))
     return delta
+
+
+def _slopes(columns: ModelColumns, products: Products) -> Slopes:
+    data, depends = products.columns, columns.x1.depends_on_prices
+    d_x1 = np.ascontiguousarray(columns.x1.price_derivative(data)[:, depends])
+    d_x2 = np.ascontiguousarray(columns.x2.price_derivative(data))
+    varies = bool((d_x1 != d_x1[:1]).any() or (d_x2 != d_x2[:1]).any())
+    return Slopes(d_x1, d_x2, varies)
+
+
+def _no_slopes(columns: ModelColumns, products: Products) -> Slopes:
+    return Slopes(np.empty((products.number, 0)), np.empty((products.number, len(columns.x2.names))), False)
 
 
 def _absorber(formula: Formula | None, products: Products) -> Absorber | None:

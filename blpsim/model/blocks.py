@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import NamedTuple, TypeAlias
 
 import numpy as np
@@ -43,7 +44,8 @@ _OWNERS = {
 }
 
 
-def block_names(names: ModelNames, *, common_rho: bool = False) -> dict[str, dict[str, Position]]:
+@lru_cache(maxsize=256)
+def block_names(names: ModelNames, *, common_rho: bool = False) -> Mapping[str, Mapping[str, Position]]:
     """Return each block's element names, as ``pi[x,income]``, with their positions in PyBLP's order.
 
     common_rho  whether all nests have one rho, which is named so

@@ -5,16 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
+from typing import NamedTuple
 
 import numpy as np
 
 from blpsim.arrays import Booleans, Integers, Matrix, Vector
 from blpsim.errors import ParameterError
-from blpsim.model.blocks import Blocks, Position
+from blpsim.model.blocks import Blocks, Position, block_names
 from blpsim.model.columns import NO_COLUMNS
-from blpsim.model.model import ModelColumns
+from blpsim.model.model import ModelColumns, ModelNames
 from blpsim.model.parameters import Parameters
 
+_MATRICES = ("sigma", "pi")
 HIGHEST_RHO = 0.99
 """PyBLP's default upper bound."""
 
@@ -72,7 +74,8 @@ class Layout:
     """(P,) places of theta's elements in ``names``."""
     concentrated_positions: Integers
     """Places in ``names`` of what is concentrated out, beta before gamma."""
-    _reported: Integers = field(repr=False)
+    reported: Integers = field(repr=False)
+    """Places of ``names`` among all of beta, theta's elements of sigma, pi and rho, and all of gamma."""
 
     @property
     def _stops(self) -> tuple[int, int, int, int]:
@@ -141,7 +144,7 @@ class Layout:
         given = beta.copy(), gamma.copy()
         given[0][self.beta_moved] = theta[start:stop]
         given[1][self.gamma_moved] = theta[stop:]
-        return np.concatenate((given[0], theta[:start], given[1]))[self._reported]
+        return np.concatenate((given[0], theta[:start], given[1]))[self.reported]
 
     def parameters(self, theta: Vector, beta: Vector, gamma: Vector) -> Parameters:
         """Return the parameters at theta, with the values of beta and gamma that are concentrated out."""
@@ -157,7 +160,7 @@ class Layout:
         k1, start = self.beta0.size, self._stops[2]
         everything = np.concatenate((self.beta0, np.empty(start), self.gamma0))
         everything = everything if fixed else np.full_like(everything, np.nan)
-        everything[self._reported] = values
+        everything[self.reported] = values
         nonlinear = everything[k1 : k1 + start]
         sigma[self.sigma_rows, self.sigma_cols] = nonlinear[: self.sigma_rows.size]
         pi[self.pi_rows, self.pi_cols] = nonlinear[self._stops[0] : self._stops[1]]
@@ -197,41 +200,67 @@ def _layout(parameters: Parameters, columns: ModelColumns, supply: bool) -> Layo
     if supply:
         _check_price_coefficients(columns, blocks)
     estimated = parameters.estimated(names, blocks)
-    elements = parameters.elements(names)
-    moved = {block: [n for n in elements[block] if estimated.get(n, False)] for block in elements}
-    linear = {block: [n for n in elements[block] if estimated.get(n, True)] for block in ("beta", "gamma")}
-    theta_names = (*moved["sigma"], *moved["pi"], *moved["rho"], *moved["beta"], *moved["gamma"])
-    reported = (*linear["beta"], *moved["sigma"], *moved["pi"], *moved["rho"], *linear["gamma"])
-    places = {name: place for place, name in enumerate(reported)}
-    at = {b: _positions(elements[b], moved[b], getattr(blocks, b).ndim) for b in elements}
+    places = _places(names, parameters.has_common_rho, tuple(estimated.items()))
+    at = places.at
     return Layout(
         x1_names=names.x1,
         x2_names=names.x2,
         x3_names=names.x3,
         demographic_names=names.demographics,
         nest_names=names.nests,
-        names=reported,
-        theta_names=theta_names,
+        names=places.names,
+        theta_names=places.theta_names,
         theta0=_starting_values(blocks, at),
         sigma0=blocks.sigma,
         pi0=blocks.pi,
         rho0=blocks.rho,
         beta0=blocks.beta,
         gamma0=blocks.gamma,
-        sigma_rows=at["sigma"][:, 0].copy(),
-        sigma_cols=at["sigma"][:, 1].copy(),
-        pi_rows=at["pi"][:, 0].copy(),
-        pi_cols=at["pi"][:, 1].copy(),
-        rho_moved=at["rho"][:, 0].copy(),
+        sigma_rows=at["sigma"][0],
+        sigma_cols=at["sigma"][1],
+        pi_rows=at["pi"][0],
+        pi_cols=at["pi"][1],
+        rho_moved=at["rho"][0],
         beta_given=np.flatnonzero(~np.isnan(blocks.beta)),
         gamma_given=np.flatnonzero(~np.isnan(blocks.gamma)),
-        beta_moved=at["beta"][:, 0].copy(),
-        gamma_moved=at["gamma"][:, 0].copy(),
-        sigma_used=_used(blocks.sigma, at["sigma"]),
+        beta_moved=at["beta"][0],
+        gamma_moved=at["gamma"][0],
+        sigma_used=_used(blocks.sigma, at["sigma"][1]),
         links=columns.links,
-        theta_positions=np.array([places[name] for name in theta_names], np.int64),
-        concentrated_positions=np.array([places[n] for n in reported if n not in estimated], np.int64),
-        _reported=_reported(elements, linear, sum(len(moved[block]) for block in ("sigma", "pi", "rho"))),
+        theta_positions=places.theta_positions,
+        concentrated_positions=places.concentrated_positions,
+        reported=places.reported,
+    )
+
+
+class _Places(NamedTuple):
+    """What of a layout does not depend on values, but on which elements are estimated."""
+
+    names: tuple[str, ...]
+    theta_names: tuple[str, ...]
+    at: Mapping[str, tuple[Integers, ...]]
+    """Positions of theta's elements in each block, dimension by dimension."""
+    theta_positions: Integers
+    concentrated_positions: Integers
+    reported: Integers
+
+
+@lru_cache(maxsize=256)
+def _places(names: ModelNames, common_rho: bool, estimated: tuple[tuple[str, bool], ...]) -> _Places:
+    is_estimated, elements = dict(estimated), block_names(names, common_rho=common_rho)
+    moved = {block: [n for n in elements[block] if is_estimated.get(n, False)] for block in elements}
+    linear = {block: [n for n in elements[block] if is_estimated.get(n, True)] for block in ("beta", "gamma")}
+    nonlinear = (*moved["sigma"], *moved["pi"], *moved["rho"])
+    theta_names = (*nonlinear, *moved["beta"], *moved["gamma"])
+    reported = (*linear["beta"], *nonlinear, *linear["gamma"])
+    places = {name: place for place, name in enumerate(reported)}
+    return _Places(
+        reported,
+        theta_names,
+        {block: _positions(elements[block], moved[block], block in _MATRICES) for block in elements},
+        np.array([places[name] for name in theta_names], np.int64),
+        np.array([places[name] for name in reported if name not in is_estimated], np.int64),
+        _reported(elements, linear, len(nonlinear)),
     )
 
 
@@ -240,18 +269,19 @@ def _without_gamma(free: Iterable[str] | Mapping[str, bool] | None) -> dict[str,
     return {name: value for name, value in marked.items() if not name.startswith("gamma")}
 
 
-def _positions(elements: Mapping[str, Position], names: list[str], dimensions: int) -> Integers:
-    return np.array([elements[name] for name in names], np.int64).reshape(-1, dimensions)
+def _positions(elements: Mapping[str, Position], names: list[str], of_matrix: bool) -> tuple[Integers, ...]:
+    positions = np.array([elements[name] for name in names], np.int64).reshape(-1, 2 if of_matrix else 1)
+    return tuple(np.ascontiguousarray(column) for column in positions.T)
 
 
-def _starting_values(blocks: Blocks, at: Mapping[str, Integers]) -> Vector:
-    parts = [getattr(blocks, block)[tuple(at[block].T)] for block in ("sigma", "pi", "rho", "beta", "gamma")]
+def _starting_values(blocks: Blocks, at: Mapping[str, tuple[Integers, ...]]) -> Vector:
+    parts = [getattr(blocks, block)[at[block]] for block in ("sigma", "pi", "rho", "beta", "gamma")]
     return np.concatenate(parts)
 
 
-def _used(sigma: Matrix, moved: Integers) -> Booleans:
+def _used(sigma: Matrix, columns_moved: Integers) -> Booleans:
     used: Booleans = (sigma != 0).any(axis=0)
-    used[moved[:, 1]] = True
+    used[columns_moved] = True
     return used
 
 

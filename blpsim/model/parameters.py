@@ -78,11 +78,16 @@ class Parameters:
             fill_block(self.gamma, "gamma", positions["gamma"], (k3,)),
         )
 
-    def elements(self, names: ModelNames) -> dict[str, dict[str, Position]]:
+    def elements(self, names: ModelNames) -> Mapping[str, Mapping[str, Position]]:
         """Return each block's element names with their positions, for the model whose labels these are."""
-        mapped = isinstance(self.rho, Mapping) and set(self.rho) == {RHO}
-        common = mapped or (not isinstance(self.rho, Mapping) and np.size(cast(ArrayLike, self.rho)) == 1)
-        return block_names(names, common_rho=self.rho is not None and common)
+        return block_names(names, common_rho=self.has_common_rho)
+
+    @property
+    def has_common_rho(self) -> bool:
+        """Whether there is one rho for all nests."""
+        if isinstance(self.rho, Mapping):
+            return set(self.rho) == {RHO}
+        return self.rho is not None and np.size(self.rho) == 1
 
     def estimated(self, names: ModelNames, blocks: Blocks | None = None) -> dict[str, bool]:
         """Return, for each element with a value, whether it is estimated; by default zeros are not.
@@ -148,6 +153,8 @@ class Parameters:
 
 
 def _copied(value: ArrayLike | Mapping[str, float], block: str) -> NDArray[np.float64] | dict[str, float]:
+    if isinstance(value, np.ndarray) and value.dtype == np.float64:
+        return value.copy()
     field = f"Parameters.{block}"
     if not isinstance(value, Mapping):
         return numbers(field, value, ParameterError)
@@ -159,6 +166,8 @@ def _copied(value: ArrayLike | Mapping[str, float], block: str) -> NDArray[np.fl
 
 
 def _as_mapping(free: Iterable[str] | Mapping[str, bool]) -> dict[str, bool]:
+    if type(free) is dict and all(type(n) is str and type(m) is bool for n, m in free.items()):
+        return free.copy()
     check("Parameters.free", free, Mapping[str, bool] | Iterable[str] | str, ParameterError)
     if isinstance(free, Mapping):
         return {name: bool(is_free) for name, is_free in free.items()}
