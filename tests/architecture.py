@@ -189,6 +189,23 @@ def _kernels(module: Module) -> Iterator[str]:
             yield f"a kernel uses {ast.unparse(node)}"
         elif isinstance(node, ast.ClassDef) and [ast.unparse(base) for base in node.bases] != ["NamedTuple"]:
             yield f"a kernel defines the class {node.name}"
+        elif isinstance(node, ast.For) and not any(
+            isinstance(n, ast.For) for s in node.body for n in ast.walk(s)
+        ):
+            yield from _stores_and_sums(node)
+
+
+def _stores_and_sums(loop: ast.For) -> Iterator[str]:
+    """Yield what an innermost loop sums although it stores, so that the order depends on addresses.
+
+    What is only counted may be: integers add up to the same in any order.
+    """
+    changes = [node for node in ast.walk(loop) if isinstance(node, ast.AugAssign)]
+    sums = [node for node in changes if not isinstance(node.value, ast.Constant | ast.IfExp)]
+    if any(isinstance(node, ast.Subscript) and isinstance(node.ctx, ast.Store) for node in ast.walk(loop)):
+        for node in sums:
+            if isinstance(node.target, ast.Name) and isinstance(node.op, ast.Add | ast.Sub):
+                yield f"a kernel sums {node.target.id} in a loop that stores"
 
 
 def _randomness(module: Module) -> Iterator[str]:

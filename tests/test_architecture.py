@@ -72,6 +72,11 @@ BROKEN = {
     "random in a kernel": ("kernels/a.py", "np.random.rand()", "a kernel uses np.random"),
     "a file in a kernel": ("kernels/a.py", "np.load('x')", "a kernel uses np.load"),
     "a class in a kernel": ("kernels/a.py", "class Solver:\n    pass", "a kernel defines the class Solver"),
+    "a sum beside a store": (
+        "kernels/a.py",
+        "for i in range(n):\n    a[i] = b[i]\n    s += b[i]",
+        "a kernel sums s in a loop that stores",
+    ),
     "random in an economy": ("economy/a.py", "np.random.default_rng()", "an economy uses np.random"),
 }
 

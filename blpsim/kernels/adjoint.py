@@ -8,6 +8,7 @@ larger than J x I, and the cost does not depend on the number of parameters.
 from __future__ import annotations
 
 from blpsim.arrays import Matrix, Vector
+from blpsim.kernels.choice import sum_over
 from blpsim.kernels.compile import inner_kernel
 
 
@@ -78,14 +79,12 @@ def fill_supply_product(
     v, q = values[0], values[1]
     markup, multiplier = sums[0], sums[1]
     adjoint, m, eta = scalars
-    total = 0.0
     for i in range(weights.size):
         gap = markup[i] - eta
         weighted = weights[i] * row[i]
         q[i] = weighted * (m * gap)
-        total += q[i]
         v[i] = row[i] * common[i] + weighted * (m * slope[i] * gap + eta * multiplier[i] - adjoint)
-    return total
+    return sum_over(q[: weights.size])
 
 
 @inner_kernel

@@ -30,6 +30,28 @@ def copy(values: Vector, source: Vector) -> None:
 
 
 @inner_kernel
+def sum_over(values: Vector) -> float:
+    """Return the sum of the values.
+
+    A loop that also stores may run one by one where arrays lie side by side, else in vectors, which adds in
+    another order; so what is summed is stored before.
+    """
+    total = 0.0
+    for n in range(values.size):
+        total += values[n]
+    return total
+
+
+@inner_kernel
+def dot(left: Vector, right: Vector) -> float:
+    """Return the sum of the products of two vectors of one length."""
+    total = 0.0
+    for n in range(left.size):
+        total += left[n] * right[n]
+    return total
+
+
+@inner_kernel
 def fill_coefficients(coefficients: Matrix, loadings: Matrix, draws: Matrix, first: int, last: int) -> None:
     """Add loadings (K, L) times the market's draws, columns first to last of (L, I), to (K, I*)."""
     agents = last - first
@@ -87,11 +109,10 @@ def shares_at(
     """Fill shares (J,) at odds (J, I*) times growth (J,), inverse (I,) with 1 / D; return s0."""
     copy(inverse, outside)
     add_combination(inverse, odds, growth, 1.0)
-    outside_share = 0.0
     for i in range(weights.size):
         inverse[i] = 1.0 / inverse[i]
         scaled[i] = weights[i] * inverse[i]
-        outside_share += scaled[i] * outside[i]
+    outside_share = dot(scaled, outside)
     weighted_sums(shares, odds, scaled)
     for j in range(shares.size):
         shares[j] *= growth[j]

@@ -86,9 +86,10 @@ def d_firm_markups(
             d_total[i] += eta[j] * row[i] * (x[j] * draw[i] + d_delta[j] - level[i])
     for j in range(eta.size):
         row, slope = probabilities[j], matrix[j * step]
-        result = 0.0
         for i in range(agents):
             d_row[i] = row[i] * (x[j] * draw[i] + d_delta[j] - level[i])
+        result = 0.0
+        for i in range(agents):
             gap = eta[j] - total[i]
             change = d_slope[j] * draw[i] * row[i] * gap
             result += weights[i] * (change + slope[i] * (d_row[i] * gap - row[i] * d_total[i]))

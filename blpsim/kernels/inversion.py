@@ -12,7 +12,7 @@ import math
 import numpy as np
 
 from blpsim.arrays import Bench, InversionRule, Matrix, Target, Vector
-from blpsim.kernels.choice import copy, exponentiate, fill, fill_utilities, shares_at
+from blpsim.kernels.choice import copy, dot, exponentiate, fill, fill_utilities, shares_at
 from blpsim.kernels.compile import driver_kernel, inner_kernel
 from blpsim.kernels.elementary import exp, log
 
@@ -207,9 +207,9 @@ def fill_growth(growth: Vector, delta: Vector, base: Vector) -> float:
     """Fill growth (J,) with exp(delta - base), and return the length of delta - base."""
     total = 0.0
     for j in range(growth.size):
-        change = delta[j] - base[j]
-        total += change * change
-        growth[j] = exp(change)
+        total += (delta[j] - base[j]) ** 2
+    for j in range(growth.size):
+        growth[j] = exp(delta[j] - base[j])
     return math.sqrt(total)
 
 
@@ -220,10 +220,9 @@ def fill_log_ratio(log_ratio: Vector, shares: Vector, log_shares: Vector, tolera
     Elsewhere its length stands in, which is no smaller and vectorizes; NaN if an element is not finite,
     unless that is for a negative share, from which a long step leads away.
     """
-    total = 0.0
     for j in range(log_ratio.size):
         log_ratio[j] = log_shares[j] - log(shares[j])
-        total += log_ratio[j] * log_ratio[j]
+    total = dot(log_ratio, log_ratio)
     if not np.isfinite(total):
         return np.inf if lengthen_steps(log_ratio, shares) else np.nan
     if total > log_ratio.size * tolerance * tolerance:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 
 from blpsim.arrays import Bench, Integers, Matrix, Vector
-from blpsim.kernels.choice import combine_rows, copy, weighted_sums
+from blpsim.kernels.choice import combine_rows, copy, dot, sum_over, weighted_sums
 from blpsim.kernels.compile import driver_kernel, inner_kernel
 
 CONJUGATE_TOLERANCE = 1e-26
@@ -82,16 +82,12 @@ def fill_delta_derivative(
     """Fill (J, J) of a larger matrix with J_delta, from probabilities (J, I*)."""
     for j in range(products):
         row = probabilities[j]
-        share = 0.0
         for i in range(weights.size):
             scratch[i] = row[i] * weights[i]
-            share += scratch[i]
+        share = sum_over(scratch[: weights.size])
         for k in range(j + 1):
             other = probabilities[k]
-            total = 0.0
-            for i in range(weights.size):
-                total += scratch[i] * other[i]
-            derivative[j, k] = derivative[k, j] = -total
+            derivative[j, k] = derivative[k, j] = -dot(scratch[: weights.size], other)
         derivative[j, j] += share
 
 
@@ -107,13 +103,12 @@ def solve_by_conjugate_gradients(
     products = solution.size
     remainder, direction, image = work[0, :products], work[1, :products], work[2, :products]
     inverse = work[3, :products]
-    progress = 0.0
     for j in range(products):
         inverse[j] = 1.0 / shares[j]
         remainder[j] = solution[j]
         direction[j] = remainder[j] * inverse[j]
-        progress += remainder[j] * direction[j]
         solution[j] = 0.0
+    progress = dot(remainder, direction)
     goal = progress * CONJUGATE_TOLERANCE
     for _ in range(CONJUGATE_STEPS):
         if progress <= goal:
@@ -122,17 +117,17 @@ def solve_by_conjugate_gradients(
         for i in range(weights.size):
             agents[i] *= weights[i]
         weighted_sums(image, probabilities, agents)
-        curvature = 0.0
         for j in range(products):
             image[j] = shares[j] * direction[j] - image[j]
-            curvature += direction[j] * image[j]
+        curvature = dot(direction, image)
         if not curvature > 0.0:
             return False
         length = progress / curvature
-        new_progress = 0.0
         for j in range(products):
             solution[j] += length * direction[j]
             remainder[j] -= length * image[j]
+        new_progress = 0.0
+        for j in range(products):
             new_progress += remainder[j] * remainder[j] * inverse[j]
         ratio = new_progress / progress
         progress = new_progress

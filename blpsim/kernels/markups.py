@@ -7,7 +7,7 @@ Lambda_j = sum_i w_i A_ij s_ij and Gamma_jk = sum_i w_i A_ij s_ij s_ik; eta solv
 from __future__ import annotations
 
 from blpsim.arrays import Integers, Matrix, Vector
-from blpsim.kernels.choice import weighted_sums
+from blpsim.kernels.choice import sum_over, weighted_sums
 from blpsim.kernels.compile import inner_kernel
 from blpsim.kernels.linear import factorize, solve_factorized
 
@@ -30,11 +30,9 @@ def fill_firm_block(
     scaled = scratch[:agents]
     for j in range(products):
         row, slope = probabilities[j], slopes[j * slope_step]
-        total = 0.0
         for i in range(agents):
             scaled[i] = weights[i] * slope[i] * row[i]
-            total += scaled[i]
-        own[j] = total
+        own[j] = sum_over(scaled)
         first = j * (1 - slope_step)
         weighted_sums(gamma[j, first:products], probabilities[first:], scaled)
         if slope_step == 0:

@@ -294,14 +294,16 @@ def evaluate_zeta(
             own[j] *= steepest[j] * growth[j]
     else:
         _sum_sloped(market, shares)
-    residual, move, total, slopes_down = 0.0, 0.0, 0.0, True
+    residual, move, slopes_down = 0.0, 0.0, True
     for j in range(prices.size):
         gradient = capital[j] * markups[j] - own[j] + shares[j]
         zeta[j] = (own[j] - shares[j]) / capital[j]
         residual = max(residual, abs(gradient))
         move = max(move, abs(steepest[j] * (zeta[j] - markups[j])))
-        total += zeta[j] + gradient
         slopes_down &= capital[j] < 0.0
+    total = 0.0
+    for j in range(prices.size):
+        total += zeta[j] + capital[j] * markups[j]
     if np.isfinite(total) and slopes_down:
         return residual, move
     return np.inf, np.inf

@@ -107,3 +107,21 @@ def test_compiled_and_interpreted_kernels_agree():
     ):
         assert call(eta, np.empty((4, 6)), np.zeros(4, np.int64), *compiled, market.shares)
     assert np.allclose(*etas, rtol=1e-12)
+
+
+@pytest.mark.parametrize("varies", [False, True])
+@pytest.mark.parametrize("order", list(itertools.permutations(range(4))))
+def test_a_firm_block_has_the_same_bits_wherever_arrays_lie(varies, order):
+    market = logit.market(seed=3, agents=21)
+    arrays = [market.probabilities, slopes_of(market, varies), market.weights, np.empty(21)]
+    buffer, places, end = np.empty(sum(array.size for array in arrays)), [np.empty(0)] * 4, 0
+    for k in order:
+        places[k] = buffer[end : end + arrays[k].size].reshape(arrays[k].shape)
+        places[k][...] = arrays[k]
+        end += arrays[k].size
+    blocks = []
+    for p, a, weights, scratch in (arrays, places):
+        gamma, own = np.empty((8, 8)), np.empty(8)
+        entrance.fill_firm_block(gamma, own, p, a if varies else a[:1], int(varies), weights, scratch)
+        blocks.append((gamma, own))
+    assert all(np.array_equal(apart, together) for apart, together in zip(*blocks, strict=True))

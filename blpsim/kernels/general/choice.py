@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 
 from blpsim.arrays import Integers, Matrix, Vector
-from blpsim.kernels.choice import copy, fill
+from blpsim.kernels.choice import copy, dot, fill
 from blpsim.kernels.compile import inner_kernel
 from blpsim.kernels.elementary import exp, log
 
@@ -113,12 +113,9 @@ def nested_shares_at(market: NestedMarket, shares: Vector, nest_shares: Vector, 
     fill_nest_probabilities(market, growth)
     for h in range(market.kappa.size):
         nest, inside, pull = market.nests[h], market.inside[h], market.pull[h]
-        total = 0.0
         for i in range(weights.size):
-            weighted = weights[i] * nest[i]
-            total += weighted
-            pull[i] = weighted / inside[i]
-        nest_shares[h] = total
+            pull[i] = weights[i] * nest[i] / inside[i]
+        nest_shares[h] = dot(weights, nest[: weights.size])
     for j in range(shares.size):
         row, pull = market.odds[j], market.pull[market.nest[j]]
         total = 0.0

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from blpsim.arrays import Bench, Matrix, Moments, Nesting, Panel, State, Vector
 from blpsim.kernels.adjoint import add_loadings, add_rows
-from blpsim.kernels.choice import copy, fill
+from blpsim.kernels.choice import copy, fill, sum_over
 from blpsim.kernels.compile import driver_kernel, inner_kernel
 from blpsim.kernels.evaluation import COEFFICIENTS, FINE, NO_DERIVATIVE
 from blpsim.kernels.general.choice import NestedMarket
@@ -95,16 +95,16 @@ def fill_owned_product(
     row, slope, inner = firm.probabilities[j], firm.slopes[j * firm.step], market.odds[firm.start + j]
     weights, kappa = market.weights, market.kappa[market.nest[firm.start + j]]
     m, eta, held = firm.m[j], firm.eta[j], firm.ownership[j, j] * firm.eta[j]
-    total, d_kappa = 0.0, 0.0
     for i in range(weights.size):
         w = weights[i]
         inside = inner[i] * near[i]
         q[i] = -w * m * (kappa * held * row[i] - (kappa - 1.0) * inside - row[i] * markup[i])
         seeds[0][i] = -w * (m * slope[i] * (kappa * held - markup[i]) - eta * multiplier[i])
         seeds[1][i] = w * (kappa - 1.0) * m * slope[i] * near[i]
-        d_kappa -= w * m * slope[i] * (held * row[i] - inside)
-        total += q[i]
-    return total, d_kappa
+    d_kappa = 0.0
+    for i in range(weights.size):
+        d_kappa -= weights[i] * m * slope[i] * (held * row[i] - inner[i] * near[i])
+    return sum_over(q[: weights.size]), d_kappa
 
 
 @driver_kernel
@@ -170,12 +170,10 @@ def fill_back_row(
     kappa = market.kappa[market.nest[j]]
     inner, seed, inner_seed = market.odds[j], seeds[j], seeds[market.nest.size + j]
     chosen, within, total = sums
-    summed = 0.0
     for i in range(v.size):
         own = row[i] * (kappa * seed[i] - total[i])
         v[i] = own + inner[i] * (kappa * (inner_seed[i] - within[i]) - (kappa - 1.0) * chosen[i])
-        summed += v[i]
-    return summed
+    return sum_over(v)
 
 
 @inner_kernel
@@ -196,11 +194,11 @@ def add_d_kappa(
     for j in range(products):
         h, row, inner, utility = market.nest[j], probabilities[j], market.odds[j], utilities[j]
         value, mean, seed, inner_seed = inclusive[h], market.pull[h], seeds[j], seeds[products + j]
+        for i in range(agents):
+            mean[i] += inner[i] * (utility[i] - value[i])
         summed = 0.0
         for i in range(agents):
-            gap = utility[i] - value[i]
-            mean[i] += inner[i] * gap
-            summed += (row[i] * seed[i] + inner[i] * inner_seed[i]) * gap
+            summed += (row[i] * seed[i] + inner[i] * inner_seed[i]) * (utility[i] - value[i])
         d_kappa[h] += summed
     for h in range(market.kappa.size):
         mean, chosen_h, within_h, nest = market.pull[h], chosen[h], within[h], market.nests[h]

@@ -65,9 +65,9 @@ def fill_nested_growth(growth: Vector, delta: Vector, base: Vector, market: Nest
     """Fill growth (J,) with exp(kappa (delta - base)), and return the length of the exponents."""
     total = 0.0
     for j in range(growth.size):
-        change = market.kappa[market.nest[j]] * (delta[j] - base[j])
-        total += change * change
-        growth[j] = exp(change)
+        total += (market.kappa[market.nest[j]] * (delta[j] - base[j])) ** 2
+    for j in range(growth.size):
+        growth[j] = exp(market.kappa[market.nest[j]] * (delta[j] - base[j]))
     return math.sqrt(total)
 
 
