@@ -112,8 +112,9 @@ def _peer_problem(
 
 def _theirs(found: pyblp.ProblemResults, bound: Layout) -> Theirs:
     place = bound.sigma_rows, bound.sigma_cols
-    values = found.beta.ravel(), found.sigma[place], found.gamma.ravel()
-    errors = found.beta_se.ravel(), found.sigma_se[place], found.gamma_se.ravel()
+    rho = bound.rho_moved
+    values = found.beta.ravel(), found.sigma[place], found.rho.ravel()[rho], found.gamma.ravel()
+    errors = found.beta_se.ravel(), found.sigma_se[place], found.rho_se.ravel()[rho], found.gamma_se.ravel()
     norm = float(np.max(np.abs(found.projected_gradient), initial=0))
     return Theirs(np.concatenate(values), np.concatenate(errors), float(found.objective), norm)
 
@@ -148,7 +149,7 @@ def best_theta(solution: Solution) -> Block:
 
 def _model(setting: Setting) -> dict[str, Any]:
     model = setting.model
-    parts = {"linear": model.linear, "nonlinear": model.nonlinear, "rc_types": model.rc_types}
+    parts = {name: getattr(model, name) for name in ("linear", "nonlinear", "rc_types", "nests")}
     parts |= {"supply": model.supply, "costs": model.costs} if setting.supply else {}
     return {name: part for name, part in parts.items() if part is not None}
 
@@ -166,20 +167,22 @@ def _products(setting: Setting) -> dict[str, Array]:
 def _blocks(solution: Solution, theta: Block) -> dict[str, Block]:
     bound, sigma = solution.layout, solution.layout.sigma(theta)
     blocks = {"beta": bound.beta(theta), "sigma": np.where(np.abs(sigma) < ZERO, 0.0, sigma)}
+    blocks |= {"rho": bound.rho(theta).squeeze()} if bound.rho0.size else {}
     return blocks | ({"gamma": bound.gamma(theta)} if bound.gamma0.size else {})
 
 
 def _limits(estimator: bs.Estimator, solution: Solution) -> tuple[Block, Block]:
     bound, gmm = solution.layout, estimator.gmm
     if isinstance(estimator.bounds, bs.Bounds):
-        named = estimator.bounds.by_name(bound, [n for n in bound.theta_names if n == "beta[prices]"])
+        names = [name for name in bound.theta_names if name == "beta[prices]" or name.startswith("rho")]
+        named = estimator.bounds.by_name(bound, names)
         gmm = dataclasses.replace(gmm, bounds=named)
     return gmm.theta_bounds(bound)
 
 
 def _bounds(estimator: bs.Estimator, solution: Solution) -> dict[str, tuple[Block, Block]]:
     lower, upper = (_blocks(solution, limit) for limit in _limits(estimator, solution))
-    pairs = {"sigma": (lower["sigma"], upper["sigma"])}
+    pairs = {block: (lower[block], upper[block]) for block in ("sigma", "rho") if block in lower}
     if (~np.isnan(lower["beta"])).any():
         ends = np.nan_to_num(lower["beta"], nan=-np.inf), np.nan_to_num(upper["beta"], nan=np.inf)
         pairs["beta"] = ends
