@@ -14,6 +14,7 @@ import threadpoolctl
 from tests.parity.real import blp, nevo
 
 from .designs import complex_, simple, simple_draws
+from .richer import fixed_effects, large, lognormal, rcnl
 from .timing import Timing, time_prices, time_solve
 
 
@@ -32,6 +33,10 @@ BENCHMARKS = {
     "draws": Benchmark("Simple, 1,000 draws", lambda s, h: time_solve(simple_draws(s), 1, h), 3, 25),
     "nevo": Benchmark("Nevo, BFGS", lambda _, h: time_solve(nevo("bfgs"), 1, h), 1, 170),
     "blp": Benchmark("BLP automobiles", lambda _, h: time_solve(blp("l-bfgs-b", "2s"), 1, h), 1, 75),
+    "rcnl": Benchmark("RCNL with supply", lambda s, h: time_solve(rcnl(s), 1, h), 5, 110),
+    "lognormal": Benchmark("Lognormal price, 81 nodes", lambda s, h: time_solve(lognormal(s), 1, h), 5, 90),
+    "effects": Benchmark("Two-way fixed effects", lambda s, h: time_solve(fixed_effects(s), 1, h), 5, 40),
+    "large": Benchmark("J=250, I=1000, T=10", lambda s, h: time_solve(large(s), 1, h), 1, 40),
     "prices": Benchmark("Equilibrium prices, 9 nodes", lambda s, h: time_prices(s, 3, h), 5, 85),
 }
 

@@ -83,7 +83,9 @@ def time_solve(case: Case, repeats: int, hessian: bool = False) -> Timing:
     own = Timed(lambda: own_problem(case), lambda problem: own_solve(case, problem, hessian))
     peer = Timed(lambda: peer_problem(case), lambda problem: peer_solve(case, problem, hessian))
     ours, theirs = interleaved(own, peer, repeats)
-    names = [name for name in ("beta", "sigma", "pi", "gamma") if name in case.parameters or name == "beta"]
+    names = [
+        name for name in ("beta", "sigma", "pi", "rho", "gamma") if name in case.parameters or name == "beta"
+    ]
     return Timing(
         peer_seconds=peer.seconds,
         own_seconds=own.seconds,
