@@ -25,7 +25,7 @@ class Inference(NamedTuple):
     covariance: Matrix
     """(P, P) of the estimates."""
     status: Status
-    """EVALUATED, or why resampled agents gave no moments."""
+    """EVALUATED, SINGULAR where rounding makes a variance negative, or why resampled agents failed."""
 
 
 def two_stage_weighting(setting: Setting) -> Matrix:
@@ -134,7 +134,10 @@ def inferred(objective: Objective, residuals: tuple[Vector, Vector], kept: Boole
     between = None if unadjusted else moments
     covariance = parameter_covariance(g, weighting, between, kept, setting.number)
     sensitivity = parameter_sensitivity(g, weighting, kept)
-    return Inference(g, moments, simulation.covariances, sensitivity, covariance, simulation.status)
+    status = simulation.status
+    if status is Status.EVALUATED and not (np.diag(covariance)[kept] >= 0).all():
+        status = Status.SINGULAR
+    return Inference(g, moments, simulation.covariances, sensitivity, covariance, status)
 
 
 def _covariance(u: Vector, v: Vector) -> float:
