@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from blpsim.estimate.starts import Starts as Starts
     from blpsim.model import instruments as instruments
     from blpsim.model.conduct import Conduct as Conduct
+    from blpsim.model.importance import ImportanceSampling as ImportanceSampling
     from blpsim.model.integration import Integration as Integration
     from blpsim.model.model import Model as Model
     from blpsim.model.parameters import Parameters as Parameters
@@ -75,6 +76,7 @@ _NAMES = {
     "estimate.result": ("Result",),
     "estimate.starts": ("Bounds", "Starts"),
     "model.conduct": ("Conduct",),
+    "model.importance": ("ImportanceSampling",),
     "model.integration": ("Integration",),
     "model.model": ("Model",),
     "model.parameters": ("Parameters",),

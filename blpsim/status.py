@@ -45,6 +45,8 @@ class Status(IntEnum):
     """The worker died."""
     TIMED_OUT = 16
     """The replication exceeded its time limit."""
+    SAMPLING_FAILED = 17
+    """Importance sampling accepted fewer candidates than it was to draw in some market."""
 
     @property
     def is_usable(self) -> bool:

@@ -115,6 +115,29 @@ def choices_by_market(demand: PricedDemand) -> Iterator[Choices]:
         )
 
 
+def inside_probabilities(demand: PricedDemand) -> Vector:
+    """Return the probability that each agent buys, (I,), at the prices where demand is written."""
+    x2, offsets = demand.x2.values(demand.data), demand.offsets
+    probabilities = np.empty(demand.consumers.weights.size)
+    for market in range(offsets.products.size - 1):
+        rows = slice(*offsets.products[market : market + 2])
+        agents = slice(*offsets.agents[market : market + 2])
+        utilities = x2[rows] @ _coefficients(demand.tastes, demand.consumers, agents)
+        utilities += demand.delta[rows, None]
+        probabilities[agents] = _inside(utilities, demand.nested, market, rows)
+    return probabilities
+
+
+def _inside(utilities: Matrix, nested: Nested | None, market: int, rows: slice) -> Vector:
+    if nested is not None:
+        chosen = choose(utilities, *_nests(nested, market, utilities.shape[0], rows))
+        return np.asarray(chosen.probabilities.sum(axis=0), np.float64)
+    largest = utilities.max(axis=0, initial=0.0)
+    utilities -= largest
+    odds = np.exp(utilities, out=utilities).sum(axis=0)
+    return np.asarray(odds / (odds + np.exp(-largest)), np.float64)
+
+
 def _coefficients(tastes: Tastes, consumers: Consumers, agents: slice) -> Matrix:
     """Return the random coefficients of some agents, (K2, I)."""
     coefficients = tastes.sigma @ consumers.nodes[:, agents]

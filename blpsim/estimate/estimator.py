@@ -17,12 +17,15 @@ from blpsim.economy.economy import Economy
 from blpsim.errors import ConfigurationError
 from blpsim.estimate.delta_method import DeltaMethod, Function
 from blpsim.estimate.gmm import GMM
-from blpsim.estimate.optimal import optimal_instruments
+from blpsim.estimate.importance import inverted_delta, sample_agents, sampled
+from blpsim.estimate.optimal import OptimalInstruments, optimal_instruments
+from blpsim.estimate.realizations import drawn_errors
 from blpsim.estimate.result import Result
 from blpsim.estimate.setting import Setting, make_setting
 from blpsim.estimate.solve import solve
 from blpsim.estimate.starts import Bounds, Starts
 from blpsim.model.characteristics import instrument_source
+from blpsim.model.importance import ImportanceSampling
 from blpsim.model.instruments import Excluded, Instruments, Optimal, Sums
 from blpsim.model.integration import Integration
 from blpsim.model.layout import Layout, layout
@@ -97,7 +100,7 @@ class Estimator:
 
     instruments: Instruments | Optimal = field(default_factory=Sums)
     """Excluded instruments; ``Optimal(first=...)`` computes them at another estimator's estimate."""
-    integration: Integration | None = None
+    integration: Integration | ImportanceSampling | None = None
     """Nodes of the estimator, which are never those of the generator; None for a model without X2."""
     supply: bool = True
     """Whether the supply side is estimated."""
@@ -111,6 +114,8 @@ class Estimator:
         check_fields(self)
         if isinstance(self.instruments, Optimal):
             check("Optimal.first", self.instruments.first, Estimator)
+        if isinstance(self.integration, ImportanceSampling):
+            check("ImportanceSampling.first", self.integration.first, Estimator)
         if isinstance(self.bounds, Mapping):
             replace(self.gmm, bounds=self.bounds)
         if callable(self.gmm.resample_agents):
@@ -127,12 +132,15 @@ class Estimator:
             raise ConfigurationError("Estimator.supply", True, "False", why)
         if (self.integration is None) != (scenario.model.nonlinear is None):
             why = "random coefficients are integrated over consumers, and an estimator names its own"
-            raise ConfigurationError("Estimator.integration", self.integration, "an Integration", why)
+            expected = "an Integration" if self.integration is None else "None for a model without X2"
+            raise ConfigurationError("Estimator.integration", self.integration, expected, why)
         if self.integration is not None:
             self.integration.check(len(scenario.names.x2))
         if self.gmm.resample_agents is not None:
             has_demographics = scenario.model.demographics is not None
-            check_random("Estimator.integration", self.integration, has_demographics)
+            rule = self.integration
+            rule = rule.integration if isinstance(rule, ImportanceSampling) else rule
+            check_random("Estimator.integration", rule, has_demographics)
         blocks = {"beta", "sigma", "pi", "rho"} | ({"gamma"} if self.supply else set())
         values = scenario.truth.by_name(scenario.names)
         return tuple(name for name in values if name.partition("[")[0] in blocks)
@@ -154,40 +162,78 @@ class Estimator:
         return solution
 
     def _solution(self, dataset: Dataset, streams: Streams) -> Solution:
-        economy, instruments = dataset.economy, self.instruments
-        first: Solution | None = None
-        if isinstance(instruments, Optimal):
-            first = cast(Estimator, instruments.first).solution(dataset, streams)
-        agents = dataset.draw_agents(economy.model, self.integration, streams, "estimation")
-        columns = economy.model.bind(economy.products.columns, agents.demographic_names)
+        economy = dataset.economy
+        columns = economy.model.bind(economy.products.columns, dataset.economy.agents.demographic_names)
         bound = layout(_start(economy.parameters, columns, self.supply), columns, self.supply)
-        failed = Solution(layout=bound, failure=Status.FIRST_STEP_FAILED)
         try:
-            if first is None:
-                excluded: Excluded | None = self._excluded(dataset, columns)
-            else:
-                excluded = first.optimal_instruments()
-            if excluded is None:
-                return failed
-            setting = make_setting(economy.model, economy.products, agents, excluded, self.supply)
-            setting = replace(setting, resampled=self._resampled(dataset, streams))
-            gmm = self._bounded(bound, columns)
-            lower, upper = gmm.theta_bounds(bound)
-            starts = self._starts(bound, first, streams)
-            thetas = [np.clip(start, lower, upper) for start in starts]
-            results = tuple(solve(setting, replace(bound, theta0=theta), gmm) for theta in thetas)
+            return self._solved(dataset, streams, columns, bound)
         except np.linalg.LinAlgError:
-            return replace(failed, failure=Status.SINGULAR)
-        return Solution(layout=bound, setting=setting, results=results, starts=np.array(thetas))
+            return Solution(layout=bound, failure=Status.SINGULAR)
+
+    def _solved(self, dataset: Dataset, streams: Streams, columns: ModelColumns, bound: Layout) -> Solution:
+        economy, failed = dataset.economy, Solution(layout=bound)
+        first, failed_draws = self._first(dataset, streams), float("nan")
+        agents = self._agents(dataset, streams, "estimation")
+        if isinstance(agents, Status):
+            return replace(failed, failure=agents)
+        if isinstance(self.instruments, Optimal):
+            optimal = cast(Estimator, self.instruments.first).solution(dataset, streams)
+            if not optimal.is_usable:
+                return replace(failed, failure=Status.FIRST_STEP_FAILED)
+            found = optimal.optimal_instruments(self.instruments, streams)
+            if found is None:
+                return replace(failed, failure=Status.EQUILIBRIUM_FAILED)
+            excluded, failed_draws = found.excluded, float(found.failed_draws.sum())
+        else:
+            excluded = self._excluded(dataset, columns)
+        setting = make_setting(economy.model, economy.products, agents, excluded, self.supply)
+        setting = replace(setting, resampled=self._resampled(dataset, streams))
+        gmm = self._bounded(bound, columns)
+        lower, upper = gmm.theta_bounds(bound)
+        starts = self._starts(bound, first, streams)
+        thetas = [np.clip(start, lower, upper) for start in starts]
+        results = tuple(solve(setting, replace(bound, theta0=theta), gmm) for theta in thetas)
+        return replace(
+            failed, setting=setting, results=results, starts=np.array(thetas), failed_draws=failed_draws
+        )
+
+    def _first(self, dataset: Dataset, streams: Streams) -> Solution | None:
+        """Return the first step where this one starts: that of agents, which follows that of instruments."""
+        for step in (self.integration, self.instruments):
+            if isinstance(step, ImportanceSampling | Optimal):
+                return cast(Estimator, step.first).solution(dataset, streams)
+        return None
+
+    def _agents(self, dataset: Dataset, streams: Streams, role: str) -> Agents | Status:
+        """Return the agents that are integrated over, or why there are none."""
+        model, rule = dataset.economy.model, self.integration
+        if not isinstance(rule, ImportanceSampling):
+            return dataset.draw_agents(model, rule, streams, role)
+        first = cast(Estimator, rule.first).solution(dataset, streams)
+        if not first.is_usable:
+            return Status.FIRST_STEP_FAILED
+        fitted = first.best.fitted
+        if rule.delta is not None:
+            precise = dataset.draw_agents(model, rule.delta, streams, f"{role}/delta")
+            delta = inverted_delta(fitted, precise, first.best.origin.gmm)
+            if delta is None:
+                return Status.INVERSION_FAILED
+            fitted = fitted._replace(delta=delta)
+        candidates = dataset.draw_agents(model, rule.integration, streams, f"{role}/candidates")
+        generator = streams.generator(f"{role}/importance sampling")
+        sample = sample_agents(fitted, candidates, rule.draws, rule.ar_constant, generator)
+        if (sample.accepted < rule.draws).any():
+            return Status.SAMPLING_FAILED
+        return sampled(candidates, sample, rule.draws).agents
 
     def _resampled(self, dataset: Dataset, streams: Streams) -> Resampled | None:
-        number, model = self.gmm.resample_agents, dataset.economy.model
+        number = self.gmm.resample_agents
         if number is None or callable(number):
             return None
 
-        def resampled(index: int) -> Agents | None:
+        def resampled(index: int) -> Agents | Status | None:
             role = f"estimation/resampled {index}"
-            return None if index >= number else dataset.draw_agents(model, self.integration, streams, role)
+            return None if index >= number else self._agents(dataset, streams, role)
 
         return resampled
 
@@ -227,6 +273,13 @@ class Solution:
     """(S, P) theta."""
     failure: Status = Status.CONVERGED
     """Why there are no results."""
+    failed_draws: float = float("nan")
+    """Draws of errors that optimal instruments leave out, without an equilibrium, over all markets."""
+
+    @property
+    def is_usable(self) -> bool:
+        """Whether there is an estimate that others can build on."""
+        return bool(self.results) and self.best.status.is_usable
 
     @property
     def best(self) -> Result:
@@ -234,11 +287,10 @@ class Solution:
         usable = [result for result in self.results if result.status.is_usable]
         return min(usable or self.results, key=lambda result: result.objective)
 
-    def optimal_instruments(self) -> Excluded | None:
-        """Return approximate optimal instruments at the best result; None without one or an equilibrium."""
-        if self.setting is None or not self.best.status.is_usable:
-            return None
-        return optimal_instruments(self.setting, self.layout, self.best)
+    def optimal_instruments(self, how: Optimal, streams: Streams) -> OptimalInstruments | None:
+        """Return optimal instruments at the best result, a usable one; None without an equilibrium."""
+        fitted, generator = self.best.fitted, streams.generator("optimal instruments")
+        return optimal_instruments(fitted, drawn_errors(fitted, how.method, how.draws, generator))
 
 
 class _Memory(threading.local):
@@ -295,6 +347,7 @@ def _best(solution: Solution) -> Estimate:
             "clipped_costs": best.clipped_costs,
             "hansen_j": best.hansen_j,
             "hansen_p": best.hansen_p,
+            "failed_draws": solution.failed_draws,
         },
         at_bound=best.at_bound,
         starts=tuple(recorded),

@@ -46,7 +46,7 @@ def simulation_error(objective: Objective) -> SimulationError:
         return SimulationError(np.zeros((size, size)), Status.EVALUATED)
     moments: list[Vector] = []
     while (agents := resampled(len(moments))) is not None:
-        status = _evaluated(objective, agents, moments)
+        status = agents if isinstance(agents, Status) else _evaluated(objective, agents, moments)
         if status is not Status.EVALUATED:
             return SimulationError(np.full((size, size), np.nan), status)
     if len(moments) < _FEWEST:

@@ -17,6 +17,7 @@ from blpsim.errors import ConfigurationError
 from blpsim.estimate.bootstrap import Bootstrap, drawn_values
 from blpsim.estimate.delta_method import DeltaMethod, Function, delta_method
 from blpsim.estimate.evaluation import economy_at
+from blpsim.estimate.first_step import FirstStep
 from blpsim.estimate.gmm import GMM
 from blpsim.estimate.inference import inferred
 from blpsim.estimate.objective import Objective
@@ -68,7 +69,7 @@ class Minimum(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Result:
+class Result(FirstStep):
     """The estimates of a problem; arrays of products are in the order of the user's rows."""
 
     names: tuple[str, ...]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -14,6 +13,7 @@ from blpsim.model.formula import Formula
 from blpsim.model.layout import Layout
 from blpsim.model.model import Model, ModelColumns
 from blpsim.model.panel import Agents, Products, offsets
+from blpsim.model.resampling import Resampled
 
 _COLLINEAR = 1e-10
 
@@ -43,7 +43,7 @@ class Setting:
     supply_absorber: Absorber | None
     start_delta: Vector = field(repr=False)
     """(N,) mean utilities of plain logit."""
-    resampled: Callable[[int], Agents | None] | None = None
+    resampled: Resampled | None = None
     """Returns other agents for 0, 1, ..., then None; None where simulation error is not accounted for."""
 
     @property

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -71,6 +72,25 @@ def read_agents(
     )
     warn_of_weights(agents)
     return agents
+
+
+def read_candidates(
+    data: Table | Agents | None,
+    integration: Integration | None,
+    products: Products,
+    model: Model,
+    generator: np.random.Generator,
+) -> Agents:
+    """Return agents of all markets who count alike, whatever weights they have; raises what others raise."""
+    if isinstance(data, Agents):
+        counts = np.diff(data.market_offsets)
+        return replace(data, weights=np.repeat(1 / counts, counts))
+    if data is None:
+        return read_agents(None, integration, products, model, generator)
+    columns = read_table(data, _AGENTS)
+    ids = take_ids(columns, "market_ids", _AGENTS)
+    _, codes, counts = np.unique(ids, return_inverse=True, return_counts=True)
+    return read_agents({**columns, "weights": 1 / counts[codes]}, integration, products, model, generator)
 
 
 def _nodes(columns: dict[str, NDArray[Any]], dimensions: int) -> tuple[Matrix, Vector]:

@@ -6,13 +6,16 @@ nests Sums, Local and Quadratic also contain the numbers of other products in th
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import NamedTuple, Protocol, runtime_checkable
+from typing import Literal, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 
 from blpsim.arrays import Booleans, Integers, Matrix, Vector
+from blpsim.checks import check, check_count
+from blpsim.errors import ConfigurationError
+from blpsim.fingerprint import LATER
 from blpsim.kernels.characteristics import fill_close_products, fill_spreads, fill_squares, fill_sums
 from blpsim.model.characteristics import InstrumentSource
 
@@ -98,15 +101,48 @@ class BLP:
         return Excluded(_columns(sides[0]), _columns(sides[1]))
 
 
+ErrorMethod = Literal["approximate", "asymptotic", "normal", "empirical"]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Optimal:
-    """Approximate optimal instruments at a first estimate, with xi = omega = 0.
+    """Optimal instruments at a first estimate: expected derivatives of xi and omega by the parameters.
+
+    ==============  ===========================================================================
+    ``approximate`` derivatives where xi and omega are zero, their mean
+    ``asymptotic``  a mean over draws from the normal distribution that residuals suggest; PyBLP
+                    calls it ``normal``, which is understood, too
+    ``empirical``   a mean over draws, with replacement, of pairs of residuals
+    ==============  ===========================================================================
+
+    Each draw has its own equilibrium, or without a supply side expected prices and its own shares. Draws
+    without an equilibrium in a market are counted, and left out of that market's mean.
 
     Source: Algorithm 2 of Conlon and Gortmaker (2020), after Chamberlain (1987).
     """
 
     first: object
     """The estimator whose estimate they are computed at, and where the second estimation starts."""
+    method: ErrorMethod = field(default="approximate", metadata=LATER)
+    """How the expectation over xi and omega is taken, one of the above."""
+    draws: int = field(default=1, metadata=LATER)
+    """Draws of xi and omega for all products; many make the mean precise."""
+
+    def __post_init__(self) -> None:
+        """Refuse an unknown method, no draws, and draws where none are taken."""
+        check_error_draws("Optimal", self.method, self.draws)
+
+
+def check_error_draws(owner: str, method: object, draws: object) -> None:
+    """Refuse an unknown method, no draws, and draws where none are taken, with a ConfigurationError.
+
+    owner  begins the names of the fields
+    """
+    check(f"{owner}.method", method, ErrorMethod)
+    check_count(f"{owner}.draws", draws, "an expectation is a mean over draws")
+    if method == "approximate" and draws != 1:
+        why = "'approximate' takes derivatives at the errors' mean and draws none"
+        raise ConfigurationError(f"{owner}.draws", draws, "1, or another method", why)
 
 
 def _own_rows(source: InstrumentSource) -> Matrix:

@@ -15,9 +15,10 @@ from blpsim.model.integration import Integration
 from blpsim.model.model import Model
 from blpsim.model.panel import Agents, Products
 from blpsim.model.tables import Table, read_table, take_ids
+from blpsim.status import Status
 
-Resampled = Callable[[int], Agents | None]
-"""Returns other agents for 0, 1, ..., and then None."""
+Resampled = Callable[[int], Agents | Status | None]
+"""Returns other agents, or why there are none, for 0, 1, ..., and then None."""
 
 _FIELD = "GMM.resample_agents"
 

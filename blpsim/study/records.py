@@ -40,6 +40,7 @@ DIAGNOSTICS: Final = (
     "clipped_costs",
     "hansen_j",
     "hansen_p",
+    "failed_draws",
 )
 """What an estimate's ``diagnostics`` may hold; anything else there is not recorded."""
 
