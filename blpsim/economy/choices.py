@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -115,17 +115,15 @@ def choices_by_market(demand: PricedDemand) -> Iterator[Choices]:
         )
 
 
-def inside_probabilities(demand: PricedDemand) -> Vector:
-    """Return the probability that each agent buys, (I,), at the prices where demand is written."""
+def inside_probabilities(demand: PricedDemand, markets: Iterable[int]) -> Iterator[tuple[int, Vector]]:
+    """Yield some markets, each with the probabilities that its agents buy, (I,), where demand is written."""
     x2, offsets = demand.x2.values(demand.data), demand.offsets
-    probabilities = np.empty(demand.consumers.weights.size)
-    for market in range(offsets.products.size - 1):
+    for market in markets:
         rows = slice(*offsets.products[market : market + 2])
         agents = slice(*offsets.agents[market : market + 2])
         utilities = x2[rows] @ _coefficients(demand.tastes, demand.consumers, agents)
         utilities += demand.delta[rows, None]
-        probabilities[agents] = _inside(utilities, demand.nested, market, rows)
-    return probabilities
+        yield market, _inside(utilities, demand.nested, market, rows)
 
 
 def _inside(utilities: Matrix, nested: Nested | None, market: int, rows: slice) -> Vector:

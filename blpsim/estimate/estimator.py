@@ -17,7 +17,7 @@ from blpsim.economy.economy import Economy
 from blpsim.errors import ConfigurationError
 from blpsim.estimate.delta_method import DeltaMethod, Function
 from blpsim.estimate.gmm import GMM
-from blpsim.estimate.importance import inverted_delta, sample_agents, sampled
+from blpsim.estimate.importance import Rule, TooFew, inverted_delta, sample_agents
 from blpsim.estimate.optimal import OptimalInstruments, optimal_instruments
 from blpsim.estimate.realizations import drawn_errors
 from blpsim.estimate.result import Result
@@ -219,12 +219,16 @@ class Estimator:
             if delta is None:
                 return Status.INVERSION_FAILED
             fitted = fitted._replace(delta=delta)
-        candidates = dataset.draw_agents(model, rule.integration, streams, f"{role}/candidates")
+
+        def candidates(number: int) -> Agents | None:
+            drawn = f"{role}/candidates {number}"
+            return (
+                None if number == rule.sets else dataset.draw_agents(model, rule.integration, streams, drawn)
+            )
+
         generator = streams.generator(f"{role}/importance sampling")
-        sample = sample_agents(fitted, candidates, rule.draws, rule.ar_constant, generator)
-        if (sample.accepted < rule.draws).any():
-            return Status.SAMPLING_FAILED
-        return sampled(candidates, sample, rule.draws).agents
+        sample = sample_agents(fitted, candidates, Rule(rule.draws, rule.ar_constant), generator)
+        return Status.SAMPLING_FAILED if isinstance(sample, TooFew) else sample.agents
 
     def _resampled(self, dataset: Dataset, streams: Streams) -> Resampled | None:
         number = self.gmm.resample_agents

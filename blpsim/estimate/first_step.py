@@ -10,7 +10,7 @@ from blpsim.checks import check_count, numbers
 from blpsim.economy.economy import Economy
 from blpsim.errors import ConfigurationError, DataError
 from blpsim.estimate.gmm import GMM
-from blpsim.estimate.importance import ImportanceSample, Sample, count_alike, sample_agents, sampled
+from blpsim.estimate.importance import ImportanceSample, Rule, TooFew, count_alike, sample_agents
 from blpsim.estimate.optimal import OptimalInstruments, optimal_instruments
 from blpsim.estimate.realizations import Fitted, drawn_errors
 from blpsim.estimate.setting import Setting
@@ -112,9 +112,11 @@ class FirstStep:
         elif not count_alike(candidates):
             got, why = "agents with different weights", "candidates are draws from the population"
             raise ConfigurationError("importance_sampling.agents", got, "agents who count alike", why)
-        sample = sample_agents(fitted, candidates, draws, ar_constant, generator)
-        _check_accepted(sample, draws, setting.products)
-        return sampled(candidates, sample, draws)
+        once = [candidates, None].__getitem__
+        sample = sample_agents(fitted, once, Rule(draws, ar_constant), generator)
+        if isinstance(sample, TooFew):
+            raise _too_few(sample, draws, setting.products)
+        return sample
 
     @property
     def fitted(self) -> Fitted:
@@ -149,10 +151,8 @@ def _one_a_product(field: str, values: ArrayLike, products: Products) -> Vector:
     return array if products.order is None else array[products.order]
 
 
-def _check_accepted(sample: Sample, draws: int, products: Products) -> None:
-    short = int(np.argmin(sample.accepted))
-    if sample.accepted[short] < draws:
-        name = products.columns["market_ids"][products.market_offsets[short]]
-        got, expected = f"{sample.accepted[short]} in market {name}", f"at least {draws}, the draws"
-        why = "it takes more candidates, who are accepted as often as they buy, or fewer draws"
-        raise DataError("accepted candidates", got, expected, why)
+def _too_few(sample: TooFew, draws: int, products: Products) -> DataError:
+    name = products.columns["market_ids"][products.market_offsets[sample.market]]
+    got, expected = f"{sample.accepted} in market {name}", f"at least {draws}, the draws"
+    why = "it takes more candidates, who are accepted as often as they buy, or fewer draws"
+    return DataError("accepted candidates", got, expected, why)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from blpsim.arrays import Integers, Vector
+from blpsim.arrays import Integers, Matrix, Vector
 from blpsim.economy.choices import inside_probabilities
 from blpsim.estimate.gmm import GMM
 from blpsim.estimate.inference import two_stage_weighting
@@ -30,15 +31,34 @@ class Sampler(Protocol):
         """Return a random sample of a, (size,)."""
 
 
-class Sample(NamedTuple):
-    """Which candidates were accepted and sampled."""
+class Rule(NamedTuple):
+    """How many agents are sampled in each market, and the constant of accepting candidates."""
 
-    positions: Integers
-    """(I,) places of the sampled among the candidates, in their order."""
-    weights: Vector
-    """(I,)."""
-    accepted: Integers
-    """(T,) candidates that were accepted, of whom the sample is drawn."""
+    draws: int
+    ar_constant: float
+
+
+class TooFew(NamedTuple):
+    """A market that accepted too few candidates."""
+
+    market: int
+    accepted: int
+
+
+class _People(NamedTuple):
+    """Candidates of one market, n of them, who were accepted."""
+
+    nodes: Matrix
+    """(M, n)."""
+    demographics: Matrix
+    """(D, n)."""
+    probabilities: Vector
+    """(n,) with which they buy."""
+
+    @property
+    def number(self) -> int:
+        """How many they are."""
+        return self.probabilities.size
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -85,43 +105,67 @@ def count_alike(agents: Agents) -> bool:
 
 
 def sample_agents(
-    fitted: Fitted, candidates: Agents, draws: int, ar_constant: float, sampler: Sampler
-) -> Sample:
+    fitted: Fitted, candidates: Callable[[int], Agents | None], rule: Rule, sampler: Sampler
+) -> ImportanceSample | TooFew:
     """Return a sample of candidates, accepted with the probability that they buy, over a constant.
 
-    fitted       its delta, (N,), is that at which candidates choose
-    candidates   draws from the population; their weights do not count
-    draws        agents in each market; fewer in one where fewer are accepted
-    ar_constant  1 or larger
+    fitted      its delta, (N,), is that at which candidates choose
+    candidates  returns draws from the population for 0, 1, ..., which are asked for until every market has
+                accepted enough, or None when there are no more; their weights do not count
     """
-    setting = fitted.setting
-    demand = fitted._replace(setting=replace(setting, agents=candidates)).demand
-    with np.errstate(all="ignore"):
-        inside = inside_probabilities(demand)
-    bought = np.add.reduceat(setting.products.shares, setting.products.market_offsets[:-1])
-    positions, weights, accepted = [], [], []
-    for market, (start, stop) in enumerate(_ranges(candidates.market_offsets)):
-        probabilities = inside[start:stop]
-        cutoffs = sampler.uniform(size=probabilities.size)
-        taken = np.flatnonzero(cutoffs < probabilities / ar_constant)
-        accepted.append(taken.size)
-        if taken.size >= draws:
-            taken = np.sort(sampler.choice(taken, size=draws, replace=False))
-        positions.append(start + taken)
-        weights.append(bought[market] / probabilities[taken] / draws)
-    return Sample(np.concatenate(positions), np.concatenate(weights), np.array(accepted))
+    markets = fitted.setting.products.markets
+    accepted: dict[int, _People] = {}
+    sampled: dict[int, _People] = {}
+    latest, number = fitted.setting.agents, 0
+    while len(sampled) < markets:
+        agents = candidates(number)
+        if agents is None:
+            short = min(set(range(markets)) - set(sampled))
+            return TooFew(short, accepted[short].number if accepted else 0)
+        demand = fitted._replace(setting=replace(fitted.setting, agents=agents)).demand
+        missing = [market for market in range(markets) if market not in sampled]
+        for market, probabilities in inside_probabilities(demand, missing):
+            found = _accepted(agents, market, probabilities, (rule, sampler))
+            accepted[market] = _joined([accepted[market], found]) if number else found
+            if accepted[market].number >= rule.draws:
+                sampled[market] = _sampled(accepted[market], rule.draws, sampler)
+        latest, number = agents, number + 1
+    counts = np.array([accepted[market].number for market in range(markets)])
+    people = [sampled[market] for market in range(markets)]
+    return ImportanceSample(agents=_weighted(fitted, people, latest), draws=rule.draws, accepted=counts)
 
 
-def sampled(candidates: Agents, sample: Sample, draws: int) -> ImportanceSample:
-    """Return the sampled candidates with their weights, ``draws`` in every market."""
-    agents = replace(
-        candidates,
-        market_offsets=np.arange(candidates.market_offsets.size) * draws,
-        nodes=np.ascontiguousarray(candidates.nodes[:, sample.positions]),
-        demographics=np.ascontiguousarray(candidates.demographics[:, sample.positions]),
-        weights=sample.weights,
+def _accepted(agents: Agents, market: int, probabilities: Vector, how: tuple[Rule, Sampler]) -> _People:
+    rule, sampler = how
+    cutoffs = sampler.uniform(size=probabilities.size)
+    taken = np.flatnonzero(cutoffs < probabilities / rule.ar_constant)
+    places = agents.market_offsets[market] + taken
+    return _People(agents.nodes[:, places], agents.demographics[:, places], probabilities[taken])
+
+
+def _joined(parts: Sequence[_People]) -> _People:
+    nodes, demographics, probabilities = zip(*parts, strict=True)
+    return _People(np.hstack(nodes), np.hstack(demographics), np.concatenate(probabilities))
+
+
+def _sampled(accepted: _People, draws: int, sampler: Sampler) -> _People:
+    chosen = np.sort(sampler.choice(np.arange(accepted.number), size=draws, replace=False))
+    nodes, demographics, probabilities = accepted
+    return _People(nodes[:, chosen], demographics[:, chosen], probabilities[chosen])
+
+
+def _weighted(fitted: Fitted, people: Sequence[_People], agents: Agents) -> Agents:
+    """Return the people of each market as agents with weights that undo how they were sampled."""
+    products, everybody = fitted.setting.products, _joined(people)
+    bought = np.add.reduceat(products.shares, products.market_offsets[:-1])
+    counts = np.array([each.number for each in people])
+    return replace(
+        agents,
+        market_offsets=np.concatenate((np.zeros(1, np.int64), np.cumsum(counts))),
+        nodes=np.ascontiguousarray(everybody.nodes),
+        demographics=np.ascontiguousarray(everybody.demographics),
+        weights=np.repeat(bought / counts, counts) / everybody.probabilities,
     )
-    return ImportanceSample(agents=agents, draws=draws, accepted=sample.accepted)
 
 
 def inverted_delta(fitted: Fitted, agents: Agents, gmm: GMM) -> Vector | None:
@@ -131,7 +175,3 @@ def inverted_delta(fitted: Fitted, agents: Agents, gmm: GMM) -> Vector | None:
     objective(fitted.theta)
     exact = bool((objective.state.residuals < gmm.iteration.tolerance).all())
     return objective.state.delta.copy() if exact and objective.status is Status.EVALUATED else None
-
-
-def _ranges(offsets: Integers) -> list[tuple[int, int]]:
-    return list(zip(offsets[:-1].tolist(), offsets[1:].tolist(), strict=True))

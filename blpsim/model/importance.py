@@ -26,7 +26,10 @@ class ImportanceSampling:
     draws: int
     """Agents in each market."""
     integration: Integration
-    """Draws the candidates: a good deal more than M times draws / (1 - s_0t) in each market."""
+    """Draws a set of candidates in each market."""
+    sets: int = 100
+    """How many sets of candidates may be drawn, until every market has accepted enough; it takes about
+    M times draws / (1 - s_0t) candidates in market t. PyBLP draws one."""
     ar_constant: float = 1.0
     """M, 1 or larger: with a larger one it takes more candidates for the same sample."""
     delta: Integration | None = None
@@ -36,6 +39,7 @@ class ImportanceSampling:
     def __post_init__(self) -> None:
         """Refuse candidates who do not count alike, and probabilities above one."""
         check_fields(self)
+        check_count("ImportanceSampling.sets", self.sets, "candidates are drawn")
         check_candidates("ImportanceSampling", self.draws, self.ar_constant, self.integration)
 
     def check(self, dimensions: int) -> None:
