@@ -172,7 +172,7 @@ class Estimator:
 
     def _solved(self, dataset: Dataset, streams: Streams, columns: ModelColumns, bound: Layout) -> Solution:
         economy, failed = dataset.economy, Solution(layout=bound)
-        first, failed_draws = self._first(dataset, streams), float("nan")
+        first, failed_draws = self._first(dataset, streams), None
         agents = self._agents(dataset, streams, "estimation")
         if isinstance(agents, Status):
             return replace(failed, failure=agents)
@@ -183,7 +183,7 @@ class Estimator:
             found = optimal.optimal_instruments(self.instruments, streams)
             if found is None:
                 return replace(failed, failure=Status.EQUILIBRIUM_FAILED)
-            excluded, failed_draws = found.excluded, float(found.failed_draws.sum())
+            excluded, failed_draws = found.excluded, int(found.failed_draws.sum())
         else:
             excluded = self._excluded(dataset, columns)
         setting = make_setting(economy.model, economy.products, agents, excluded, self.supply)
@@ -277,8 +277,9 @@ class Solution:
     """(S, P) theta."""
     failure: Status = Status.CONVERGED
     """Why there are no results."""
-    failed_draws: float = float("nan")
-    """Draws of errors that optimal instruments leave out, without an equilibrium, over all markets."""
+    failed_draws: int | None = None
+    """Draws of errors that optimal instruments leave out, without an equilibrium, over all markets; None
+    without optimal instruments."""
 
     @property
     def is_usable(self) -> bool:
@@ -351,7 +352,7 @@ def _best(solution: Solution) -> Estimate:
             "clipped_costs": best.clipped_costs,
             "hansen_j": best.hansen_j,
             "hansen_p": best.hansen_p,
-            "failed_draws": solution.failed_draws,
+            **({} if solution.failed_draws is None else {"failed_draws": solution.failed_draws}),
         },
         at_bound=best.at_bound,
         starts=tuple(recorded),

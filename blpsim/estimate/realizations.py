@@ -113,11 +113,15 @@ def _normal(xi: Vector, omega: Vector, generator: np.random.Generator) -> Errors
     first = generator.standard_normal(xi.size)
     if not omega.size:
         return Errors(np.std(xi) * first, omega)
-    (variance, covariance), (_, other) = np.cov(xi, omega)
+    variance, covariance, other = _covariance(xi, xi), _covariance(xi, omega), _covariance(omega, omega)
     deviation = np.sqrt(variance)
     slope = covariance / deviation if deviation > 0 else 0.0
     rest = np.sqrt(max(other - slope**2, 0.0))
     return Errors(deviation * first, slope * first + rest * generator.standard_normal(xi.size))
+
+
+def _covariance(u: Vector, v: Vector) -> float:
+    return float(((u - u.mean()) * (v - v.mean())).sum() / (u.size - 1))
 
 
 def expectation(fitted: Fitted, errors: Iterable[Errors], expected_prices: Vector | None) -> Expected:
@@ -146,8 +150,10 @@ def _realized(fitted: Fitted, demand: PricedDemand, errors: Errors, given: Vecto
     setting = fitted.setting
     products = setting.products
     drawn = replace(demand, delta=fitted.delta - fitted.xi + errors.xi)
+    costs = _costs(fitted, errors.omega) if setting.supply else fitted.costs
     if given is None:
-        prices, found = _equilibrium(fitted, drawn, errors.omega)
+        equilibrium = equilibrium_prices(drawn, costs)
+        prices, found = equilibrium.prices, equilibrium.residuals < PriceIteration().tolerance
     else:
         prices, found = given, np.ones(products.markets, np.bool_)
     # Where there is no equilibrium, what was observed keeps numbers finite.
@@ -158,17 +164,16 @@ def _realized(fitted: Fitted, demand: PricedDemand, errors: Errors, given: Vecto
     found &= _are_shares(shares, products.market_offsets)
     kept = np.repeat(found, counts)
     prices, shares = np.where(kept, prices, products.prices), np.where(kept, shares, products.shares)
-    d_xi, d_omega, inverted = _derivatives(_at(setting, prices, shares), fitted)
+    differs = given is not None and setting.supply and setting.model.costs == "log"
+    d_xi, d_omega, inverted = _derivatives(_at(setting, prices, shares), fitted, costs if differs else None)
     return _Realization(prices, shares, d_xi, d_omega, found & inverted)
 
 
-def _equilibrium(fitted: Fitted, drawn: PricedDemand, omega: Vector) -> tuple[Vector, Booleans]:
-    """Return prices, (N,), and in which markets, (T,), they are an equilibrium."""
-    log_costs = fitted.setting.model.costs == "log"
-    costs = (np.log(fitted.costs) if log_costs else fitted.costs) - fitted.omega + omega
-    found = equilibrium_prices(drawn, np.exp(costs) if log_costs else costs)
-    solved: Booleans = found.residuals < PriceIteration().tolerance
-    return found.prices, solved
+def _costs(fitted: Fitted, omega: Vector) -> Vector:
+    """Return marginal costs, (N,), with another omega, (N,)."""
+    if fitted.setting.model.costs == "log":
+        return np.asarray(np.exp(np.log(fitted.costs) - fitted.omega + omega), np.float64)
+    return fitted.costs - fitted.omega + omega
 
 
 def _are_shares(shares: Vector, starts: Integers) -> Booleans:
@@ -196,14 +201,22 @@ def _at(setting: Setting, prices: Vector, shares: Vector) -> Setting:
     )
 
 
-def _derivatives(realized: Setting, fitted: Fitted) -> tuple[Matrix, Matrix, Booleans]:
-    """Return derivatives of xi and omega by theta, (N, P) each, and where, (T,), they are right."""
+def _derivatives(realized: Setting, fitted: Fitted, costs: Vector | None) -> tuple[Matrix, Matrix, Booleans]:
+    """Return derivatives of xi and omega by theta, (N, P) each, and where, (T,), they are right.
+
+    costs  (N,) where they have logs but are not what prices imply; as in PyBLP, they count
+    """
     moments = len(realized.demand_instruments) + len(realized.supply_instruments)
     objective = Objective(realized, fitted.layout, GMM(), np.eye(moments))
+    if costs is not None:
+        objective.moments = objective.moments._replace(log_costs=False)
     objective(fitted.theta)
     inverted: Booleans = objective.state.residuals < _INVERTED
     if objective.status is not Status.EVALUATED:
         nothing = np.zeros((realized.number, fitted.theta.size))
         return nothing, nothing, np.zeros_like(inverted)
     jacobian, moved = objective.jacobian(), fitted.layout.theta_positions
-    return jacobian.xi[:, moved], jacobian.omega[:, moved], inverted
+    d_xi, d_omega = jacobian.xi[:, moved], jacobian.omega[:, moved]
+    if costs is not None:
+        d_omega[:, : moved.size - fitted.layout.gamma_moved.size] /= costs[:, None]
+    return d_xi, d_omega, inverted

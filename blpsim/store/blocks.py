@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from blpsim.errors import StoreError
 from blpsim.status import Status
 from blpsim.store.content import Content
-from blpsim.study.records import Block, Failure
+from blpsim.study.records import Block, Failure, empty_arrays
 
 _FIRST_LINE = re.compile(rb"blpsim-block 1 (\d{10}) ([0-9a-f]{64})\n")
 _FIRST_LENGTH = len("blpsim-block 1 ") + 10 + 1 + 64 + 1
@@ -136,13 +136,20 @@ def read_block(path: Path) -> Block:
         header = _header(file, path)
         body = _body(file, header, path)
     listed = json.loads(body[: header.list_size])
+    sizes = {
+        "estimator": len(header.estimators),
+        "replication": header.stop - header.start,
+        "parameter": len(header.parameters),
+        "start": header.starts,
+    }
     return Block(
         scenario=header.scenario,
         estimators=header.estimators,
         parameters=header.parameters,
         start=header.start,
         stop=header.stop,
-        arrays=_arrays(listed["arrays"], body, header.list_size),
+        # Blocks that an earlier release wrote lack variables that were added.
+        arrays=empty_arrays(sizes) | _arrays(listed["arrays"], body, header.list_size),
         failures=tuple(_failure(values) for values in listed["failures"]),
     )
 

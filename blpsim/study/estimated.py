@@ -27,7 +27,7 @@ class Estimated(NamedTuple):
     status: Status
     """How the estimation ended."""
     diagnostics: Vector
-    """(9,) in the order of ``DIAGNOSTICS``."""
+    """(10,) in the order of ``DIAGNOSTICS``."""
     start_values: Matrix
     """(S, P) where the optimizer started."""
     start_estimates: Matrix
