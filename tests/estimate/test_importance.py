@@ -149,6 +149,21 @@ def test_a_chain_starts_where_its_first_step_ended_and_estimates_with_its_own_ag
     assert not np.array_equal(found.values, other.values)
 
 
+def test_candidates_and_acceptance_have_streams_of_their_own():
+    streams, dataset = drawn()
+    model = dataset.economy.model
+
+    def candidates(number):
+        return dataset.draw_agents(model, CANDIDATES, streams, f"estimation/candidates {number}")
+
+    generator = streams.generator("estimation/importance sampling")
+    expected = sample_agents(fitted(), candidates, Rule(60, 1.0), generator)
+    agents = estimate(chained()).result.origin.setting.agents
+    assert not isinstance(expected, TooFew)
+    assert np.array_equal(agents.nodes, expected.agents.nodes)
+    assert np.array_equal(agents.weights, expected.agents.weights)
+
+
 def test_the_first_step_is_estimated_once_for_all_that_build_on_it(monkeypatch):
     from blpsim.estimate import estimator as module
 

@@ -174,6 +174,18 @@ def test_draws_are_the_replications_own_and_matter(method, supply):
     assert not np.array_equal(once.values, other.values)
 
 
+def test_errors_have_a_stream_of_their_own():
+    streams, dataset = drawn()
+    estimator = chained(method="empirical", draws=2)
+    fitted = estimator.instruments.first.solution(dataset, streams).best.fitted
+    errors = drawn_errors(fitted, "empirical", 2, streams.generator("optimal instruments"))
+    expected = optimal_instruments(fitted, errors)
+    setting = estimator.solution(dataset, streams).setting
+    assert expected is not None
+    excluded = expected.demand_instruments.T
+    assert np.array_equal(setting.demand_instruments[: len(excluded)], excluded)
+
+
 def test_more_draws_bring_the_two_methods_together():
     """Means over normal draws and over residuals differ by Monte Carlo error and the shape of residuals."""
     few, many = (

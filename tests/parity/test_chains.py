@@ -25,7 +25,9 @@ from .problems import random_case
 
 SEED, DRAWS = 7, 3
 PROBLEMS = {
+    4: {"demand only", "given linear"},
     10: {"supply", "log costs"},
+    13: {"supply", "given linear"},
     42: {"supply", "common rho", "log coefficient", "2 demographics"},
     46: {"log costs", "apart rho"},
     56: {"demand only", "apart rho", "1 effects, demand"},

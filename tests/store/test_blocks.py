@@ -5,6 +5,7 @@ import pytest
 
 from blpsim.errors import StoreError
 from blpsim.store.blocks import CorruptBlockError, check_block, encoded, read_block, read_header
+from blpsim.study.records import FIELDS
 from tests.store.made import block, content
 
 
@@ -30,6 +31,19 @@ def test_a_block_comes_back_bit_for_bit(tmp_path):
     for name, array in made.arrays.items():
         assert back.arrays[name].dtype == array.dtype
         assert back.arrays[name].tobytes() == array.tobytes()
+
+
+def test_a_block_of_an_earlier_release_lacks_what_was_added(tmp_path, monkeypatch):
+    made = block("simple", 0, 2)
+    earlier = {name: field for name, field in FIELDS.items() if name != "failed_draws"}
+    with monkeypatch.context() as patched:
+        patched.setattr("blpsim.study.records.FIELDS", earlier)
+        arrays = {name: array for name, array in made.arrays.items() if name != "failed_draws"}
+        path = written(tmp_path, dataclasses.replace(made, arrays=arrays))[1]
+    back = read_block(path)
+    assert np.isnan(back.arrays["failed_draws"]).all()
+    assert back.arrays["failed_draws"].shape == made.arrays["failed_draws"].shape
+    assert np.array_equal(back.arrays["estimate"], made.arrays["estimate"])
 
 
 def test_the_header_tells_statuses_hashes_and_seconds_without_the_body(tmp_path):
