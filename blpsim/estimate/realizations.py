@@ -12,7 +12,7 @@ from blpsim.arrays import Booleans, Integers, Matrix, Tastes, Vector
 from blpsim.economy.equilibrium import PricedDemand, PriceIteration, equilibrium_prices, shares_at_prices
 from blpsim.estimate.gmm import GMM
 from blpsim.estimate.objective import Objective
-from blpsim.estimate.setting import Setting, logit_delta
+from blpsim.estimate.setting import Setting, moved_setting
 from blpsim.model.instruments import ErrorMethod
 from blpsim.model.layout import Layout
 from blpsim.model.nests import nested
@@ -165,7 +165,9 @@ def _realized(fitted: Fitted, demand: PricedDemand, errors: Errors, given: Vecto
     kept = np.repeat(found, counts)
     prices, shares = np.where(kept, prices, products.prices), np.where(kept, shares, products.shares)
     differs = given is not None and setting.supply and setting.model.costs == "log"
-    d_xi, d_omega, inverted = _derivatives(_at(setting, prices, shares), fitted, costs if differs else None)
+    d_xi, d_omega, inverted = _derivatives(
+        moved_setting(setting, prices, shares), fitted, costs if differs else None
+    )
     return _Realization(prices, shares, d_xi, d_omega, found & inverted)
 
 
@@ -180,25 +182,6 @@ def _are_shares(shares: Vector, starts: Integers) -> Booleans:
     smallest = np.minimum.reduceat(shares, starts[:-1])
     are: Booleans = (smallest > _SMALLEST_SHARE) & (np.add.reduceat(shares, starts[:-1]) < 1)
     return are
-
-
-def _at(setting: Setting, prices: Vector, shares: Vector) -> Setting:
-    """Return the setting with other prices and shares, without fixed effects, which derivatives lack."""
-    products = setting.products.replaced(prices=prices, shares=shares)
-    x1, priced = setting.columns.x1.values(products.columns), setting.columns.x1.depends_on_prices
-    x3 = setting.columns.x3.values(products.columns) if setting.supply else np.empty((setting.number, 0))
-    return replace(
-        setting,
-        products=products,
-        x1=np.ascontiguousarray(x1.T),
-        x3=np.ascontiguousarray(x3.T),
-        demand_instruments=np.ascontiguousarray(np.hstack((x1[:, priced], x1[:, ~priced])).T),
-        supply_instruments=np.ascontiguousarray(x3.T),
-        demand_absorber=None,
-        supply_absorber=None,
-        start_delta=logit_delta(products),
-        resampled=None,
-    )
 
 
 def _derivatives(realized: Setting, fitted: Fitted, costs: Vector | None) -> tuple[Matrix, Matrix, Booleans]:

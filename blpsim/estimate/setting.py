@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -110,6 +110,31 @@ def make_setting(
         demand_absorber=demand_absorber,
         supply_absorber=supply_absorber,
         start_delta=logit_delta(products),
+    )
+
+
+def moved_setting(setting: Setting, prices: Vector, shares: Vector) -> Setting:
+    """Return the setting at other prices and shares, (N,) each, for derivatives of xi and omega alone.
+
+    Fixed effects, which these lack, are not absorbed, and the only instruments are what is instrumented.
+    """
+    products, columns = setting.products.replaced(prices=prices, shares=shares), setting.columns
+    data, priced = products.columns, columns.x1.depends_on_prices
+    x1 = columns.x1.values(data)
+    x3 = columns.x3.values(data) if setting.supply else np.empty((products.number, 0))
+    return replace(
+        setting,
+        products=products,
+        x1=_rows(x1, None),
+        x2=np.ascontiguousarray(columns.x2.values(data)),
+        slopes=_slopes(columns, products) if setting.supply else _no_slopes(columns, products),
+        x3=_rows(x3, None),
+        demand_instruments=_rows(np.hstack((x1[:, priced], x1[:, ~priced])), None),
+        supply_instruments=_rows(x3, None),
+        demand_absorber=None,
+        supply_absorber=None,
+        start_delta=logit_delta(products),
+        resampled=None,
     )
 
 
