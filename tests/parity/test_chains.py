@@ -22,8 +22,9 @@ from tests.estimate.problems import features
 from .own import own_problem, own_solve
 from .peer import peer_problem, peer_solve, stacked
 from .problems import random_case
+from .test_parity import FIRST, NUMBER
 
-SEED, DRAWS = 7, 3
+SEED, DRAWS = 7, 2
 PROBLEMS = {
     4: {"demand only", "given linear"},
     10: {"supply", "log costs"},
@@ -101,6 +102,21 @@ def test_expected_derivatives_equal_pyblps_at_the_same_draws(seed, method):
         number = found.xi.size
         inverse = ours.inverse_covariance_matrix * (number - 1) / number
         assert distance(inverse, theirs.inverse_covariance_matrix) < TOLERANCE
+
+
+@pytest.mark.parametrize("seed", range(FIRST, FIRST + NUMBER, 5))
+def test_expected_derivatives_equal_pyblps_on_the_days_problems(seed):
+    case, result, found = evaluated(seed)
+    method = ("normal", "empirical")[seed % 2]
+    theirs = found.compute_optimal_instruments(method, draws=DRAWS, seed=SEED)
+    ours = own_instruments(result, found, method)
+    if ours is None or ours.failed_draws.any():
+        assert not theirs.fp_converged.all()
+        return
+    assert distance(ours.expected_xi_by_theta_jacobian, theirs.expected_xi_by_theta_jacobian) < TOLERANCE
+    if case.has_supply:
+        jacobians = ours.expected_omega_by_theta_jacobian, theirs.expected_omega_by_theta_jacobian
+        assert distance(*jacobians) < TOLERANCE
 
 
 @pytest.mark.parametrize("seed", PROBLEMS)
