@@ -13,6 +13,7 @@ from blpsim.arrays import InversionRule, Matrix, Vector
 from blpsim.checks import check_count, check_fields, numbers
 from blpsim.errors import ConfigurationError, ParameterError
 from blpsim.estimate.optimizer import Optimizer
+from blpsim.estimate.roots import SCIPY
 from blpsim.fingerprint import LATER
 from blpsim.kernels.inversion import ANDERSON, CONTRACTION, OUTSIDE_CORRECTED, SIMPLE, SQUAREM
 from blpsim.model.layout import Layout
@@ -22,6 +23,7 @@ Method = Literal["1s", "2s"]
 _PAIR = 2
 _Places: TypeAlias = tuple[int, tuple[Any, ...], tuple[int, ...]]
 _ACCELERATIONS = {"anderson": ANDERSON, "squarem": SQUAREM, "simple": SIMPLE}
+_METHODS = (*_ACCELERATIONS, "newton", *SCIPY)
 _MAPPINGS = {"outside_corrected": OUTSIDE_CORRECTED, "contraction": CONTRACTION}
 
 
@@ -30,18 +32,22 @@ class Inversion:
     """How market shares are inverted for mean utilities."""
 
     method: str = "anderson"
-    """Acceleration: "anderson" (memory 3, then SQUAREM and the plain contraction), "squarem" or "simple"."""
+    """Fixed points: "anderson" (memory 3, then SQUAREM and the plain contraction), "squarem", "simple".
+    Roots: "newton", which takes the mapping's step where Newton's leads nowhere, and methods of
+    ``scipy.optimize.root``: "hybr" and "lm", which use the derivative, too, "df-sane" and "krylov", which
+    do not. No other method takes over where one of all these but "anderson" fails."""
     mapping: str = "outside_corrected"
-    """"outside_corrected" (Fukasawa 2024) or "contraction" (Berry, Levinsohn and Pakes 1995)."""
+    """"outside_corrected" (Fukasawa 2024) or "contraction" (Berry, Levinsohn and Pakes 1995, damped by
+    1 - rho in nests); what is iterated, or at a root moves nothing."""
     tolerance: float = 1e-13
-    """Largest |log S - log s| at the solution."""
+    """Largest |log S - log s| at the solution, whatever the method: each ends where that is reached."""
     max_evaluations: int = 1_000
-    """Evaluations of the mapping allowed to each method."""
+    """Evaluations of the mapping allowed to each method in a market."""
 
     def __post_init__(self) -> None:
         """Refuse what certifies nothing."""
         check_fields(self)
-        for field_name, allowed in (("method", _ACCELERATIONS), ("mapping", _MAPPINGS)):
+        for field_name, allowed in (("method", _METHODS), ("mapping", tuple(_MAPPINGS))):
             if getattr(self, field_name) not in allowed:
                 expected = f"one of {', '.join(allowed)}"
                 value = getattr(self, field_name)
@@ -53,9 +59,15 @@ class Inversion:
 
     @property
     def rule(self) -> InversionRule:
-        """The same, as kernels read it."""
-        acceleration, mapping = _ACCELERATIONS[self.method], _MAPPINGS[self.mapping]
-        return InversionRule(acceleration, mapping, self.tolerance, self.max_evaluations)
+        """The same, as kernels read it; of a root finder's result they evaluate the mapping once."""
+        acceleration, mapping = _ACCELERATIONS.get(self.method, SIMPLE), _MAPPINGS[self.mapping]
+        limit = 1 if self.finds_roots else self.max_evaluations
+        return InversionRule(acceleration, mapping, self.tolerance, limit)
+
+    @property
+    def finds_roots(self) -> bool:
+        """Whether delta is found before kernels iterate."""
+        return self.method not in _ACCELERATIONS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,14 +8,24 @@ from blpsim.arrays import Integers, Nesting, Panel, Vector, rows_on_lines
 from blpsim.estimate.setting import Setting
 from blpsim.kernels.general.evaluation import BLOCKS
 from blpsim.model.layout import Layout
-from blpsim.model.nests import NestBlocks, nest_blocks
+from blpsim.model.nests import ALONE, NestBlocks, nest_blocks
 
 
 def make_nesting(setting: Setting, layout: Layout, panel: Panel) -> Nesting | None:
     """Return room for nests and what kernels derive of them; None where the plain engine does."""
     if setting.model.nests is None:
         return None
-    blocks = nest_blocks(setting.model, setting.products)
+    return _nesting(nest_blocks(setting.model, setting.products), layout, panel)
+
+
+def one_nest_each(layout: Layout, panel: Panel) -> Nesting:
+    """Return the same for markets without nests: each is one whose correlation is zero."""
+    markets = panel.log_outside.size
+    nests = np.zeros(panel.shares.size, np.int64)
+    return _nesting(NestBlocks(np.arange(markets + 1), nests, np.full(markets, ALONE)), layout, panel)
+
+
+def _nesting(blocks: NestBlocks, layout: Layout, panel: Panel) -> Nesting:
     agents = int(np.diff(panel.offsets.agents).max())
     products = int(np.diff(panel.offsets.products).max())
     number, most = blocks.groups.size, int(np.diff(blocks.offsets).max())

@@ -20,7 +20,8 @@ from blpsim.arrays import (
     rows_on_lines,
 )
 from blpsim.estimate.gmm import GMM
-from blpsim.estimate.nesting import make_nesting, nested_logit_delta
+from blpsim.estimate.nesting import make_nesting, nested_logit_delta, one_nest_each
+from blpsim.estimate.roots import Roots
 from blpsim.estimate.setting import Setting
 from blpsim.estimate.unknowns import make_unknowns
 from blpsim.kernels.compile import compile_for, specialized
@@ -65,7 +66,14 @@ class Objective:
         if self.nesting is not None:
             self._kernel = evaluate_nested_with_gradient
         self._evaluate: Callable[..., Any] = self._kernel
+        self._roots = self._root_finder() if gmm.iteration.finds_roots else None
         self._begin(nested_logit_delta(setting, layout.rho0))
+
+    def _root_finder(self) -> Roots:
+        iteration = self.gmm.iteration
+        nesting = one_nest_each(self.layout, self.panel) if self.nesting is None else self.nesting
+        rule = self._rule._replace(max_evaluations=iteration.max_evaluations)
+        return Roots(iteration.method, rule, self.panel, self.unknowns, (nesting, self.state, self.bench))
 
     def reweighted(self, weighting: Matrix) -> Objective:
         """Return the objective with another weighting matrix, (M, M); both share arrays, which it overwrites.
@@ -80,6 +88,7 @@ class Objective:
     def _begin(self, start_delta: Vector) -> None:
         self.start_delta = start_delta
         self.evaluations = self.inversion_evaluations = self.failures = self.clipped = 0
+        self.inversion_failures = 0
         self.status = Status.PENDING
         self._last = (_PENALTY, np.zeros(self.layout.theta0.size))
         self._at: bytes | None = None
@@ -97,13 +106,16 @@ class Objective:
             return self._last
         self.state.delta[:] = self.start_delta
         self.unknowns.theta[:] = theta
+        searched = self._roots.search() if self._roots is not None else None
         code, objective, self.clipped, evaluations = self._evaluate(*self.arguments)
         self._evaluate = specialized(self._kernel)
         self.evaluations += 1 if evaluations else 0  # Of theta that is not finite nothing is evaluated.
-        self.inversion_evaluations += evaluations
+        self.inversion_evaluations += evaluations if searched is None else searched
         self.status = _STATUSES.get(code, Status.SINGULAR)
         if code != FINE:
             return self._penalized()
+        residuals, tolerance = self.state.residuals, self.gmm.iteration.tolerance
+        self.inversion_failures += residuals.size - int(np.count_nonzero(residuals < tolerance))
         self._last, self._at = (objective, self.unknowns.gradient.copy()), at
         return self._last
 

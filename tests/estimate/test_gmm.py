@@ -14,7 +14,7 @@ from .refusals import refused
 @pytest.mark.parametrize(
     ("field", "value"),
     [
-        ("method", "newton"),
+        ("method", "broyden1"),
         ("method", None),
         ("mapping", "delta"),
         ("mapping", 1),
@@ -39,6 +39,10 @@ def test_an_inversion_that_certifies_nothing_is_refused(field, value):
 )
 def test_kernels_read_the_inversion_that_was_configured(method, code, mapping, number):
     assert Inversion(method, mapping, 1e-9, 7).rule == (code, number, 1e-9, 7)
+
+
+def test_kernels_certify_what_a_root_finder_found_in_one_evaluation():
+    assert Inversion("lm", "contraction", 1e-9, 7).rule == (SIMPLE, CONTRACTION, 1e-9, 1)
 
 
 @pytest.mark.parametrize(

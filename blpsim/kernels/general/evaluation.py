@@ -38,14 +38,20 @@ def market_nests(t: int, panel: Panel, nesting: Nesting, bench: Bench) -> Nested
     )
 
 
+@inner_kernel
+def nest_target(t: int, nesting: Nesting) -> NestTarget:
+    """Return what market t's nests must reproduce."""
+    nest, last_nest = nesting.offsets[t], nesting.offsets[t + 1]
+    return NestTarget(nesting.log_shares[nest:last_nest], nesting.shares[: last_nest - nest])
+
+
 @driver_kernel
-def solve_nested_demand(
-    t: int, panel: Panel, tastes: Tastes, nesting: Nesting, state: State, bench: Bench, rule: InversionRule
-) -> bool:
-    """Invert market t's shares and fill its probabilities; return whether delta is finite."""
+def nested_market_target(
+    t: int, panel: Panel, tastes: Tastes, nesting: Nesting, state: State, bench: Bench
+) -> tuple[NestedMarket, Target]:
+    """Return market t and what its mean utilities must reproduce, after its coefficients are filled."""
     first, last = panel.offsets.products[t], panel.offsets.products[t + 1]
     agent, last_agent = panel.offsets.agents[t], panel.offsets.agents[t + 1]
-    nest, last_nest = nesting.offsets[t], nesting.offsets[t + 1]
     coefficients = bench.agents[COEFFICIENTS:]
     for k in range(panel.x2.shape[1]):
         fill(coefficients[k], 0.0)
@@ -57,7 +63,18 @@ def solve_nested_demand(
     target = Target(
         panel.log_shares[first:last], panel.log_outside[t], panel.x2[first:last], coefficients, market.weights
     )
-    nests = NestTarget(nesting.log_shares[nest:last_nest], nesting.shares[: last_nest - nest])
+    return market, target
+
+
+@driver_kernel
+def solve_nested_demand(
+    t: int, panel: Panel, tastes: Tastes, nesting: Nesting, state: State, bench: Bench, rule: InversionRule
+) -> bool:
+    """Invert market t's shares and fill its probabilities; return whether delta is finite."""
+    first, last = panel.offsets.products[t], panel.offsets.products[t + 1]
+    nest, last_nest = nesting.offsets[t], nesting.offsets[t + 1]
+    market, target = nested_market_target(t, panel, tastes, nesting, state, bench)
+    nests = nest_target(t, nesting)
     delta = state.delta[first:last]
     evaluations, residual = invert_nested_shares(delta, market, nests, bench, target, rule)
     state.evaluations[t] = evaluations
@@ -67,7 +84,7 @@ def solve_nested_demand(
     copy(state.shares[first:last], bench.products[4, : last - first])
     growth = bench.products[0, : last - first]
     finish_nests(market, state.probabilities[first:last], nesting.inclusive[nest:last_nest], growth)
-    fill_utilities(nesting.utilities[first:last], delta, target.x2, coefficients, market.weights.size)
+    fill_utilities(nesting.utilities[first:last], delta, target.x2, target.coefficients, market.weights.size)
     return True
 
 
