@@ -12,18 +12,24 @@ from blpsim.arrays import Vector
 from blpsim.checks import check_count, check_fields
 from blpsim.errors import ConfigurationError
 
-_TOLERANCES: Mapping[str, Mapping[str, float | None]] = {
-    "l-bfgs-b": {"gtol": None, "ftol": 0.0},
-    "bfgs": {"gtol": None},
-    "cg": {"gtol": None},
-    "newton-cg": {"xtol": None},
-    "tnc": {"gtol": None, "ftol": 0.0, "xtol": 0.0},
-    "slsqp": {"ftol": None},
-    "trust-constr": {"gtol": None},
-    "nelder-mead": {"xatol": None, "fatol": None},
-    "powell": {"xtol": None, "ftol": None},
+_GTOL, _NEVER, _STEP, _VALUE = (1.0, 1), (0.0, 1), (1e-3, 1), (1.0, 2)
+_TOLERANCES: Mapping[str, Mapping[str, tuple[float, int]]] = {
+    "l-bfgs-b": {"gtol": _GTOL, "ftol": _NEVER},
+    "bfgs": {"gtol": _GTOL},
+    "cg": {"gtol": _GTOL},
+    "newton-cg": {"xtol": _NEVER, "eps": (1e-5, 0)},
+    "tnc": {"gtol": _GTOL, "ftol": _NEVER, "xtol": _NEVER},
+    "slsqp": {"ftol": _NEVER},
+    "trust-constr": {"gtol": _NEVER, "xtol": (1e-3, 1), "barrier_tol": (1e-7, 1)},
+    "nelder-mead": {"xatol": _STEP, "fatol": _VALUE},
+    "powell": {"xtol": _STEP, "ftol": _VALUE},
 }
-_BOUNDED = {"l-bfgs-b", "tnc", "slsqp", "trust-constr", "nelder-mead", "powell"}
+"""SciPy's tolerances, as factors and powers of gtol. Where curvature is c, a gradient of g is a step of g / c
+and g^2 / 2c of the objective away from the minimum, so methods that know values alone get such tolerances."""
+_ENDED_BY_GRADIENT = {"newton-cg", "slsqp", "trust-constr"}
+"""Methods whose own tests see steps, values or a barrier: the projected gradient ends their searches."""
+_BOUNDED = {"l-bfgs-b", "tnc", "slsqp", "trust-constr", "nelder-mead"}
+"""Powell's has none here: its line searches leap to the best point between bounds, or to a worse one."""
 _WITHOUT_GRADIENT = {"nelder-mead", "powell"}
 ROUNDING = 1e-12
 """Relative difference of objectives that rounding, the inversion's above all, may make."""
@@ -52,14 +58,19 @@ class _FlatError(Exception):
     """A search has come to where values differ by rounding alone."""
 
 
+class _StationaryError(Exception):
+    """A search has come to where the projected gradient counts as zero."""
+
+
 class _Watched:
     """A function of which a search is ended that gets no farther, as rounding alone moves its values.
 
     Line searches would go on for dozens of evaluations there, until they fail.
     """
 
-    def __init__(self, function: Function, lower: Vector, upper: Vector) -> None:
-        self.function, self.bounds = function, (lower, upper)
+    def __init__(self, function: Function, bounds: tuple[Vector, Vector], gtol: float) -> None:
+        self.function, self.bounds, self.gtol = function, bounds, gtol
+        lower = bounds[0]
         self.theta, self.best, self.gradient = lower, np.inf, lower
         self._flat, self._latest = 0, (b"", lower)
 
@@ -67,6 +78,9 @@ class _Watched:
         """Return the value at theta, (P,)."""
         value, gradient = self.function(theta)
         self._latest = theta.tobytes(), gradient
+        if value <= self.best and self._norm(theta, gradient) <= self.gtol:
+            self.theta, self.best, self.gradient = theta.copy(), value, gradient
+            raise _StationaryError
         rounding = ROUNDING * abs(self.best) if self.best < np.inf else 0.0
         flat = value <= self.best + rounding
         if value < self.best - rounding or (flat and self._is_flatter(theta, gradient)):
@@ -83,8 +97,10 @@ class _Watched:
         return gradient if at == theta.tobytes() else self.function(theta)[1]
 
     def _is_flatter(self, theta: Vector, gradient: Vector) -> bool:
-        norm = np.abs(projected_gradient(theta, gradient, *self.bounds)).max()
-        return bool(norm < np.abs(projected_gradient(self.theta, self.gradient, *self.bounds)).max() / 2)
+        return self._norm(theta, gradient) < self._norm(self.theta, self.gradient) / 2
+
+    def _norm(self, theta: Vector, gradient: Vector) -> float:
+        return float(np.abs(projected_gradient(theta, gradient, *self.bounds)).max())
 
 
 def projected_gradient(theta: Vector, gradient: Vector, lower: Vector, upper: Vector) -> Vector:
@@ -102,7 +118,8 @@ class Optimizer:
     method: str = "l-bfgs-b"
     """A method of ``scipy.optimize.minimize``, in lower case, or "return": stay at the start."""
     gtol: float = 1e-5
-    """Largest element of the projected gradient that counts as zero; the tolerance of methods without one."""
+    """Largest element of the projected gradient that counts as zero, by which a minimum is judged. Of
+    "nelder-mead" and "powell", which know no gradient, it sets the tolerances of steps and values."""
     max_iterations: int = 1_000
     """Major iterations."""
     options: Mapping[str, Any] = field(default_factory=dict)
@@ -149,12 +166,15 @@ class Optimizer:
         start = np.clip(start, lower, upper)
         if not self.uses_gradient:
             return self._search(lambda theta: function(theta)[0], None, start, (lower, upper))
-        watched = _Watched(function, lower, upper)
+        gtol = self.gtol if self.method in _ENDED_BY_GRADIENT else -np.inf
+        watched = _Watched(function, (lower, upper), gtol)
         try:
             return self._search(watched.value, watched.slope, start, (lower, upper))
         except _FlatError:
-            message = "values differ by rounding alone"
-            return Optimum(watched.theta, watched.best, watched.gradient, False, False, message)
+            success, message = False, "values differ by rounding alone"
+        except _StationaryError:
+            success, message = True, "the projected gradient is within gtol"
+        return Optimum(watched.theta, watched.best, watched.gradient, success, False, message)
 
     def _search(
         self,
@@ -191,6 +211,6 @@ class Optimizer:
 
     def _options(self) -> dict[str, Any]:
         defaults = _TOLERANCES[self.method].items()
-        tolerances = {name: self.gtol if value is None else value for name, value in defaults}
+        tolerances = {name: factor * self.gtol**power for name, (factor, power) in defaults}
         limit = "maxfun" if self.method == "tnc" else "maxiter"
         return {**tolerances, limit: self.max_iterations, **self.options}
