@@ -54,6 +54,7 @@ if TYPE_CHECKING:
     from blpsim.study.design import Design as Design
     from blpsim.study.load import load_design as load_design
     from blpsim.study.vary import vary as vary
+    from blpsim.summary.diagnostics import diagnose as diagnose
     from blpsim.summary.summarize import summarize as summarize
     from blpsim.workflow import run as run
 
@@ -99,6 +100,7 @@ _NAMES = {
     "study.design": ("Design",),
     "study.load": ("load_design",),
     "study.vary": ("vary",),
+    "summary.diagnostics": ("diagnose",),
     "summary.summarize": ("summarize",),
     "workflow": ("run",),
 }

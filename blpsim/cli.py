@@ -104,10 +104,12 @@ def status(store: Path, as_json: bool) -> None:
 @click.option(
     "--format", "form", type=click.Choice(["text", "markdown", "csv"]), default="text", show_default=True
 )
-def summarize(store: Path, form: str) -> None:
+@click.option("--diagnostics", is_flag=True, help="Evaluations, failures and time instead of performance.")
+def summarize(store: Path, form: str, diagnostics: bool) -> None:
     """Print how each estimator did, every number with its Monte Carlo standard error."""
     from blpsim.report import tables
     from blpsim.store.study import open_study
+    from blpsim.summary.diagnostics import diagnose
     from blpsim.summary.summarize import summarize as summary_of
 
     writers: dict[str, Callable[[Any], str]] = {
@@ -115,7 +117,8 @@ def summarize(store: Path, form: str) -> None:
         "markdown": tables.markdown,
         "csv": tables.csv,
     }
-    click.echo(writers[form](summary_of(open_study(store))).rstrip("\n"))
+    shown = (diagnose if diagnostics else summary_of)(open_study(store))
+    click.echo(writers[form](shown).rstrip("\n"))
 
 
 @commands.command()

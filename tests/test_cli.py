@@ -119,6 +119,17 @@ def test_summarize_prints_text_markdown_and_csv(blpsim):
 
 
 @pytest.mark.usefixtures("ran")
+def test_summarize_prints_what_estimations_took(blpsim):
+    out = blpsim("summarize", "results/toy", "--diagnostics")[1]
+    assert "── n ──" in out
+    assert "seconds" in out
+    assert "bias" not in out
+    form = ("--diagnostics", "--format", "csv")
+    rows = list(csv.DictReader(io.StringIO(blpsim("summarize", "results/toy", *form)[1])))
+    assert {row["diagnostic"] for row in rows} >= {"converged", "seconds"}
+
+
+@pytest.mark.usefixtures("ran")
 def test_replay_shows_estimates_and_tracebacks(blpsim):
     code, out, _ = blpsim(
         "replay", "design.py", "--scenario", "n", "--replication", "4", "--store", "results/toy"

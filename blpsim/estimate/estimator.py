@@ -348,6 +348,7 @@ def _best(solution: Solution) -> Estimate:
             "hessian_min_eigenvalue": best.hessian_min_eigenvalue,
             "objective_evaluations": sum(result.objective_evaluations for result in results),
             "inversion_evaluations": sum(result.inversion_evaluations for result in results),
+            "inversion_failures": sum(result.inversion_failures for result in results),
             "inversion_residual": best.inversion_residual,
             "clipped_costs": best.clipped_costs,
             "hansen_j": best.hansen_j,

@@ -45,6 +45,7 @@ class Counts(NamedTuple):
 
     objective: int
     inversion: int
+    inversion_failures: int
     began: float
     """In seconds of ``time.perf_counter``."""
 
@@ -113,6 +114,9 @@ class Result(FirstStep):
     """The probability of a larger J when all moments are zero."""
     objective_evaluations: int
     inversion_evaluations: int
+    """Of the inversion's mapping, in all markets."""
+    inversion_failures: int
+    """How many inversions of a market missed the tolerance on the way, wherever there was an objective."""
     inversion_residual: float
     clipped_costs: int
     seconds: float
@@ -289,6 +293,7 @@ def make_result(
         hansen_p=hansen.p,
         objective_evaluations=counts.objective,
         inversion_evaluations=counts.inversion,
+        inversion_failures=counts.inversion_failures,
         inversion_residual=float(state.residuals.max()),
         clipped_costs=objective.clipped,
         seconds=time.perf_counter() - counts.began,
@@ -343,6 +348,7 @@ def failed_result(origin: Origin, status: Status, counts: Counts) -> Result:
         hansen_p=np.nan,
         objective_evaluations=counts.objective,
         inversion_evaluations=counts.inversion,
+        inversion_failures=counts.inversion_failures,
         inversion_residual=np.nan,
         clipped_costs=0,
         seconds=time.perf_counter() - counts.began,

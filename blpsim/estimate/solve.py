@@ -44,7 +44,8 @@ def solve(setting: Setting, layout: Layout, gmm: GMM) -> Result:
 
 def _counts(steps: list[Objective], began: float) -> Counts:
     evaluations = sum(step.evaluations for step in steps)
-    return Counts(evaluations, sum(step.inversion_evaluations for step in steps), began)
+    inversions = sum(step.inversion_evaluations for step in steps)
+    return Counts(evaluations, inversions, sum(step.inversion_failures for step in steps), began)
 
 
 def _take_steps(

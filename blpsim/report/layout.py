@@ -49,25 +49,45 @@ class Section(NamedTuple):
     """Its estimators."""
 
 
+class Page(NamedTuple):
+    """All that a table says."""
+
+    opening: tuple[str, str]
+    """What the study is, and how its estimations ended."""
+    labels: tuple[str, ...]
+    """What the columns before the numbers of a row hold."""
+    heads: tuple[str, ...]
+    """What the columns of numbers hold, with line breaks where heads may be broken."""
+    sections: tuple[Section, ...]
+    """What is said of every scenario."""
+    notes: tuple[str, ...]
+    """What a reader must know to read the numbers."""
+
+
+def performance(summary: Summary) -> Page:
+    """Return the page of the measures of performance."""
+    labels = ("estimator", "parameter", "truth")
+    return Page(opening(summary.dataset), labels, heads(summary), sections(summary), notes(summary))
+
+
 def heads(summary: Summary) -> tuple[str, ...]:
     """Return the measures' labels, with line breaks where they may be broken."""
-    return tuple(_LABELS.get(name, name) for name in _names(summary.dataset, "measure"))
+    return tuple(_LABELS.get(name, name) for name in names_along(summary.dataset, "measure"))
 
 
 def sections(summary: Summary) -> tuple[Section, ...]:
     """Return what to say of every scenario; estimators that nobody asked for are left out."""
     dataset = summary.dataset.transpose("scenario", "estimator", "parameter", "measure", ...)
     found = []
-    for scenario in _names(dataset, "scenario"):
+    for scenario in names_along(dataset, "scenario"):
         here = dataset.sel(scenario=scenario)
-        groups = (_group(here.sel(estimator=name), name) for name in _names(here, "estimator"))
+        groups = (_group(here.sel(estimator=name), name) for name in names_along(here, "estimator"))
         found.append(Section(scenario, tuple(group for group in groups if group.outcome)))
     return tuple(found)
 
 
-def opening(summary: Summary) -> tuple[str, str]:
+def opening(dataset: xr.Dataset) -> tuple[str, str]:
     """Return what the study is, and how all its estimations ended."""
-    dataset = summary.dataset
     sizes = [f"{_count(dataset.sizes[name], name)}" for name in ("scenario", "estimator")]
     sizes.append(_count(int(dataset.attrs["replications"]), "replication"))
     seed = f", seed {dataset.attrs['seed']}" if "seed" in dataset.attrs else ""
@@ -94,9 +114,9 @@ def notes(summary: Summary) -> tuple[str, ...]:
 
 def _group(here: xr.Dataset, estimator: str) -> Group:
     usable = int(here["usable"])
-    names = [name for name in _names(here, "parameter") if bool(here["estimated"].sel(parameter=name))]
+    names = [name for name in names_along(here, "parameter") if bool(here["estimated"].sel(parameter=name))]
     rows = (_row(here.sel(parameter=name), name, usable) for name in names if usable)
-    return Group(estimator, _outcome(here), tuple(rows))
+    return Group(estimator, outcome(here), tuple(rows))
 
 
 def _row(here: xr.Dataset, parameter: str, usable: int) -> Row:
@@ -119,7 +139,8 @@ def _lacking(here: xr.Dataset, usable: int) -> str:
     return ", ".join(f"{count:,} with {what}" for what, count in lacks.items() if count)
 
 
-def _outcome(here: xr.Dataset) -> str:
+def outcome(here: xr.Dataset) -> str:
+    """Return how many of an estimator's replications were used, and how the others failed."""
     attempted, usable = int(here["attempted"]), int(here["usable"])
     pending = int(here["count"].sel(status="pending").sum()) if "pending" in here["status"] else 0
     waiting = [f"{pending:,} not run yet"] if pending else []
@@ -151,5 +172,6 @@ def _count(number: int, what: str) -> str:
     return f"{number:,} {what}{'' if number == 1 else 's'}"
 
 
-def _names(dataset: xr.Dataset, dimension: str) -> Iterator[str]:
+def names_along(dataset: xr.Dataset, dimension: str) -> Iterator[str]:
+    """Yield the names along a dimension."""
     yield from (str(name) for name in dataset[dimension].to_numpy())

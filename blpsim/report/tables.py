@@ -6,49 +6,57 @@ import textwrap
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-from blpsim.report.layout import Row, Section, heads, notes, opening, sections
+from blpsim.report.diagnostics import work
+from blpsim.report.layout import Page, Row, Section, performance
+from blpsim.summary.diagnostics import Diagnosis
 from blpsim.summary.summarize import Summary
 
 _NARROWEST_RULE = 40
 
 
-def text(summary: Summary, width: int = 100) -> str:
-    """Return the summary as plain text that fits a width.
+def text(shown: Summary | Diagnosis, width: int = 100) -> str:
+    """Return a summary or a diagnosis as plain text that fits a width.
 
     A number's error stands beside it where there is room, else below it; measures that do not fit side
     by side continue in a further panel. Names are never cut.
     """
-    found = sections(summary)
-    form = _form(heads(summary), found, width)
-    lines = [line for part in opening(summary) for line in _wrapped(part, width)]
-    for section in found:
+    page = _page(shown)
+    form = _form(page.heads, page.sections, width)
+    lines = [line for part in page.opening for line in _wrapped(part, width)]
+    for section in page.sections:
         lines += ["", f"── {section.scenario} ".ljust(form.width, "─")]
         for number, panel in enumerate(form.panels):
             lines += [*([""] if number else []), *_panel(section, panel, form, opens=number == 0)]
-    lines += ["", *(line for note in notes(summary) for line in _wrapped(note, width))]
+    lines += ["", *(line for note in page.notes for line in _wrapped(note, width))]
     return "\n".join(line.rstrip() for line in lines) + "\n"
 
 
-def markdown(summary: Summary) -> str:
-    """Return the summary as markdown, one table a scenario."""
-    title, ended = opening(summary)
-    columns = [" ".join(head.split("\n")) for head in heads(summary)]
+def markdown(shown: Summary | Diagnosis) -> str:
+    """Return a summary or a diagnosis as markdown, one table a scenario."""
+    page = _page(shown)
+    title, ended = page.opening
+    columns = [" ".join(head.split("\n")) for head in page.heads]
     lines = [f"**{title}**", "", ended]
-    for section in sections(summary):
+    for section in page.sections:
         lines += ["", f"### {section.scenario}", ""]
         lines += [f"- {_escaped(group.estimator)}: {group.outcome}" for group in section.groups]
-        lines += ["", _piped(["estimator", "parameter", "truth", *columns])]
-        lines += [_piped(["---"] * 3 + ["---:"] * len(columns), escape=False)]
+        lines += ["", _piped([*page.labels, *columns])]
+        lines += [_piped(["---"] * len(page.labels) + ["---:"] * len(columns), escape=False)]
         for group in section.groups:
             for row in group.rows:
                 name = row.parameter + (f" ({row.note})" if row.note else "")
-                lines.append(_piped([group.estimator, name, row.truth, *map(str, row.cells)]))
-    return "\n".join([*lines, "", *(f"- {' '.join(note.split())}" for note in notes(summary))]) + "\n"
+                labels = [group.estimator, name, row.truth][: len(page.labels)]
+                lines.append(_piped([*labels, *map(str, row.cells)]))
+    return "\n".join([*lines, "", *(f"- {' '.join(note.split())}" for note in page.notes)]) + "\n"
 
 
-def csv(summary: Summary) -> str:
-    """Return one line a number, in full precision: the summary's ``table``."""
-    return summary.table.to_csv(index=False, lineterminator="\n")
+def csv(shown: Summary | Diagnosis) -> str:
+    """Return one line a number, in full precision: the ``table`` of a summary or a diagnosis."""
+    return shown.table.to_csv(index=False, lineterminator="\n")
+
+
+def _page(shown: Summary | Diagnosis) -> Page:
+    return performance(shown) if isinstance(shown, Summary) else work(shown)
 
 
 class _Column(NamedTuple):

@@ -128,7 +128,7 @@ def read_header(path: Path) -> Header:
 
 
 def read_block(path: Path) -> Block:
-    """Return a block, whole and checked.
+    """Return a block, whole and checked; of variables younger than it nothing was computed.
 
     Raises CorruptBlockError.
     """

@@ -37,6 +37,7 @@ _DESCRIPTIONS = {
     "hessian_min_eigenvalue": "smallest eigenvalue of the reduced Hessian",
     "objective_evaluations": "number of evaluations of the objective",
     "inversion_evaluations": "number of evaluations of the inversion's mapping",
+    "inversion_failures": "number of inversions of a market that missed their tolerance",
     "inversion_residual": "largest difference of log shares after the inversion",
     "clipped_costs": "number of marginal costs that were clipped",
     "hansen_j": "Hansen's test of overidentification",

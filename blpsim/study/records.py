@@ -36,6 +36,7 @@ DIAGNOSTICS: Final = (
     "hessian_min_eigenvalue",
     "objective_evaluations",
     "inversion_evaluations",
+    "inversion_failures",
     "inversion_residual",
     "clipped_costs",
     "hansen_j",

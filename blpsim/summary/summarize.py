@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Protocol, cast
 
@@ -61,16 +61,10 @@ def summarize(study: HasResults | xr.Dataset, level: float = 0.95) -> Summary:
     ConfigurationError
         If the level is not between 0 and 1.
     """
-    found = study if isinstance(study, xr.Dataset) else getattr(study, "results", study)
-    check("study", found, xr.Dataset)
-    results = cast(xr.Dataset, found)
+    results = labelled(study, _NEEDED)
     check("level", level, float)
-    for name in _NEEDED:
-        if name not in results:
-            found = ", ".join(sorted(map(str, results.data_vars)))
-            raise StoreError("dataset", found, f"a variable {name}", "every summary is made from it")
     counts = status_counts(results["status"])
-    dataset = _measures(results, level).merge(_convergence(counts)).merge(_truths(results))
+    dataset = _measures(results, level).merge(convergence(counts)).merge(_truths(results))
     tried = (dataset["usable"] == 0) & dataset["truth"].notnull() & (dataset["attempted"] > 0)
     dataset["estimated"] = ((dataset["used"] > 0).any("measure") | tried).transpose(*_CELL[:3])
     factors = {name: factor for name, factor in results.coords.items() if factor.dims == ("scenario",)}
@@ -79,10 +73,22 @@ def summarize(study: HasResults | xr.Dataset, level: float = 0.95) -> Summary:
     return Summary(dataset=dataset, table=_table(dataset))
 
 
+def labelled(study: HasResults | xr.Dataset, needed: Iterable[str]) -> xr.Dataset:
+    """Return a study's dataset; raises StoreError if it lacks a variable that is needed."""
+    found = study if isinstance(study, xr.Dataset) else getattr(study, "results", study)
+    check("study", found, xr.Dataset)
+    results = cast(xr.Dataset, found)
+    for name in needed:
+        if name not in results:
+            found = ", ".join(sorted(map(str, results.data_vars)))
+            raise StoreError("dataset", found, f"a variable {name}", "every summary is made from it")
+    return results
+
+
 def _measures(results: xr.Dataset, level: float) -> xr.Dataset:
     names = [measure.name for measure in MEASURES]
-    coordinates = {name: _labels(results, name) for name in _CELL[:3]} | {"measure": names}
-    shape = tuple(len(labels) for labels in coordinates.values())
+    coordinates = {name: labels(results, name) for name in _CELL[:3]} | {"measure": names}
+    shape = tuple(len(names) for names in coordinates.values())
     value, mcse, used = np.full(shape, np.nan), np.full(shape, np.nan), np.zeros(shape, dtype=np.int64)
     for scenario, estimator, cells in _samples(results, level):
         for k, measure in enumerate(MEASURES):
@@ -119,7 +125,8 @@ def _rows(variable: xr.DataArray) -> Matrix:
     return np.ascontiguousarray(ordered, dtype=np.float64)
 
 
-def _convergence(counts: xr.DataArray) -> xr.Dataset:
+def convergence(counts: xr.DataArray) -> xr.Dataset:
+    """Return how many replications were attempted and usable, their share and its error, from counts."""
     tried, succeeded = attempted(counts), usable(counts)
     with quiet():
         rate = (succeeded / tried).to_numpy()
@@ -151,7 +158,8 @@ def _truths(results: xr.Dataset) -> xr.Dataset:
     return xr.Dataset({"truth": (dims, np.where(one, low, mean)), "truth_varies": (dims, low < high)})
 
 
-def _labels(results: xr.Dataset, name: str) -> list[str]:
+def labels(results: xr.Dataset, name: str) -> list[str]:
+    """Return the names along a dimension."""
     return [str(label) for label in results[name].to_numpy()]
 
 

@@ -206,6 +206,17 @@ def test_more_moments_than_products_are_a_singular_weighting_matrix():
     assert {start.status for start in found.starts} == {Status.SINGULAR}
 
 
+def test_inversions_that_failed_are_counted():
+    """One evaluation each is never enough, so every inversion of every market is one of them."""
+    fine, hasty = (
+        estimate(starts=Starts(1), gmm=GMM(method="1s", iteration=Inversion("simple", max_evaluations=limit)))
+        for limit in (1_000, 1)
+    )
+    assert fine.diagnostics["inversion_failures"] == 0
+    markets = hasty.diagnostics["inversion_evaluations"] / hasty.diagnostics["objective_evaluations"]
+    assert hasty.diagnostics["inversion_failures"] == markets * hasty.diagnostics["objective_evaluations"]
+
+
 def test_evaluations_of_all_starts_are_counted():
     one, three = (estimate(starts=Starts(n)) for n in (1, 3))
     for name in ("objective_evaluations", "inversion_evaluations"):

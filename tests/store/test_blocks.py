@@ -33,16 +33,17 @@ def test_a_block_comes_back_bit_for_bit(tmp_path):
         assert back.arrays[name].tobytes() == array.tobytes()
 
 
-def test_a_block_of_an_earlier_release_lacks_what_was_added(tmp_path, monkeypatch):
+@pytest.mark.parametrize("added", ["failed_draws", "inversion_failures"])
+def test_a_block_of_an_earlier_release_lacks_what_was_added(tmp_path, monkeypatch, added):
     made = block("simple", 0, 2)
-    earlier = {name: field for name, field in FIELDS.items() if name != "failed_draws"}
+    earlier = {name: field for name, field in FIELDS.items() if name != added}
     with monkeypatch.context() as patched:
         patched.setattr("blpsim.study.records.FIELDS", earlier)
-        arrays = {name: array for name, array in made.arrays.items() if name != "failed_draws"}
+        arrays = {name: array for name, array in made.arrays.items() if name != added}
         path = written(tmp_path, dataclasses.replace(made, arrays=arrays))[1]
     back = read_block(path)
-    assert np.isnan(back.arrays["failed_draws"]).all()
-    assert back.arrays["failed_draws"].shape == made.arrays["failed_draws"].shape
+    assert np.isnan(back.arrays[added]).all()
+    assert back.arrays[added].shape == made.arrays[added].shape
     assert np.array_equal(back.arrays["estimate"], made.arrays["estimate"])
 
 
