@@ -19,7 +19,6 @@ from blpsim.kernels.compile import are_compiled
 from blpsim.run.executor import Executor
 from blpsim.run.inprocess import InProcess
 from blpsim.run.interrupt import Interrupt
-from blpsim.run.threads import one_thread
 from blpsim.status import Status
 from blpsim.store.content import content_of
 from blpsim.store.folder import Store
@@ -29,6 +28,7 @@ from blpsim.study.design import Design
 from blpsim.study.plan import Plan, gaps
 from blpsim.study.records import FIELDS, TIMINGS, Block
 from blpsim.study.task import Task, run_task
+from blpsim.threads import one_thread
 
 _QUEUED_PER_SLOT = 2
 _PATIENCE_SECONDS = 2.0

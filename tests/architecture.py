@@ -14,7 +14,7 @@ from pathlib import Path
 FLOORS = (
     {"errors"},
     {"checks"},
-    {"status", "fingerprint", "streams", "arrays"},
+    {"status", "fingerprint", "streams", "arrays", "threads"},
     {"kernels"},
     {"model"},
     {"economy"},

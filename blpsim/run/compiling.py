@@ -20,7 +20,7 @@ from blpsim.model.layout import layout
 from blpsim.model.model import Model
 from blpsim.model.parameters import Parameters
 from blpsim.run.forkserver import START_METHOD, start_loading
-from blpsim.run.threads import one_thread_environment
+from blpsim.threads import one_thread_environment
 
 _POLL_SECONDS: Final = 0.1
 _MARKETS, _FIRMS = 4, 3

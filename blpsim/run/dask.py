@@ -18,12 +18,12 @@ import distributed
 import distributed.protocol
 
 from blpsim.run.forkserver import START_METHOD, start_loading
-from blpsim.run.threads import SINGLE_THREAD, one_thread
 from blpsim.run.worker import Cargo, carry_out, request_stop, unload
 from blpsim.status import Status
 from blpsim.study.design import Design
 from blpsim.study.records import Block
 from blpsim.study.task import Task, lost_block
+from blpsim.threads import SINGLE_THREAD, one_thread
 
 RETRIES: Final = 1
 """How often one estimator on one replication is tried again after it took its worker with it."""

@@ -7,7 +7,7 @@ import multiprocessing.forkserver
 import sys
 from typing import Final
 
-from blpsim.run.threads import one_thread_environment
+from blpsim.threads import one_thread_environment
 
 _LOADED: Final = (
     "distributed",

@@ -8,10 +8,10 @@ from contextlib import ExitStack
 from types import TracebackType
 from typing import Self
 
-from blpsim.run.threads import one_thread
 from blpsim.study.design import Design
 from blpsim.study.records import Block
 from blpsim.study.task import Task, run_task
+from blpsim.threads import one_thread
 
 
 class InProcess:

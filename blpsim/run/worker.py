@@ -10,11 +10,11 @@ from dataclasses import dataclass
 from typing import Final, cast
 
 from blpsim.errors import ConfigurationError
-from blpsim.run.threads import limit_this_process
 from blpsim.study.design import Design, Source
 from blpsim.study.load import design_from
 from blpsim.study.records import Block
 from blpsim.study.task import Task, run_task
+from blpsim.threads import limit_this_process
 
 _CARGO: Final[dict[str, Cargo]] = {}
 _STOP: Final = threading.Event()

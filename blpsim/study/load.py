@@ -13,6 +13,7 @@ from pathlib import Path
 from blpsim.checks import check
 from blpsim.errors import BlpsimError, ConfigurationError
 from blpsim.study.design import Design, Source
+from blpsim.threads import one_thread
 
 _MODULE = "blpsim_design"
 
@@ -58,7 +59,9 @@ def _executed(source: Source) -> dict[str, object]:
     lines = source.text.splitlines(keepends=True)
     linecache.cache[source.path] = (len(source.text), None, lines, source.path)
     try:
-        exec(compile(source.text, source.path, "exec"), module.__dict__)
+        # What a design estimates has the bits, and so the hash, that it has on a worker.
+        with one_thread():
+            exec(compile(source.text, source.path, "exec"), module.__dict__)
     except BlpsimError:
         raise
     except (SystemExit, Exception) as error:

@@ -3,6 +3,7 @@ from __future__ import annotations
 import dataclasses
 
 import pytest
+from threadpoolctl import threadpool_limits
 
 from blpsim.errors import ConfigurationError
 from blpsim.study.load import design_from, load_design
@@ -101,3 +102,16 @@ def test_a_file_that_cannot_be_read_says_why(path, tmp_path):
 def test_a_loaded_design_keeps_its_source_when_it_is_changed(path):
     path.write_text(GOOD)
     assert dataclasses.replace(load_design(path), replications=9).source.text == GOOD
+
+
+def test_a_design_is_read_with_one_thread_so_that_its_estimates_have_a_workers_bits(path):
+    count = """
+import numpy as np
+from threadpoolctl import threadpool_info
+
+np.ones((2, 2)) @ np.ones((2, 2))
+found = {library["num_threads"] for library in threadpool_info() if library["user_api"] == "blas"}
+"""
+    path.write_text(count + GOOD.replace('name="d"', 'name=f"{found}"'))
+    with threadpool_limits(limits=2):
+        assert load_design(path).name == "{1}"

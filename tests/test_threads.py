@@ -5,7 +5,7 @@ import os
 import numpy as np
 from threadpoolctl import threadpool_info, threadpool_limits
 
-from blpsim.run.threads import SINGLE_THREAD, one_thread
+from blpsim.threads import SINGLE_THREAD, one_thread
 
 
 def threads():
