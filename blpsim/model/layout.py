@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import numpy as np
 
@@ -74,6 +74,8 @@ class Layout:
     """(P,) places of theta's elements in ``names``."""
     concentrated_positions: Integers
     """Places in ``names`` of what is concentrated out, beta before gamma."""
+    fixed_names: tuple[str, ...]
+    """Elements whose values, other than zero, are not estimated."""
     reported: Integers = field(repr=False)
     """Places of ``names`` among all of beta, theta's elements of sigma, pi and rho, and all of gamma."""
 
@@ -157,6 +159,7 @@ class Layout:
         """
         sigma = self.sigma0.copy() if fixed else np.full_like(self.sigma0, np.nan)
         pi = self.pi0.copy() if fixed else np.full_like(self.pi0, np.nan)
+        kept = self.fixed_names if fixed else ()
         k1, start = self.beta0.size, self._stops[2]
         everything = np.concatenate((self.beta0, np.empty(start), self.gamma0))
         everything = everything if fixed else np.full_like(everything, np.nan)
@@ -172,7 +175,7 @@ class Layout:
             pi=pi if pi.size else None,
             rho=rho if rho.size else None,
             gamma=everything[k1 + start :] if self.gamma0.size else None,
-            free=dict.fromkeys(self.theta_names, True),
+            free={**dict.fromkeys(self.theta_names, True), **dict.fromkeys(kept, False)},
         )
 
 
@@ -229,8 +232,16 @@ def _layout(parameters: Parameters, columns: ModelColumns, supply: bool) -> Layo
         links=columns.links,
         theta_positions=places.theta_positions,
         concentrated_positions=places.concentrated_positions,
+        fixed_names=_fixed(parameters, names, estimated),
         reported=places.reported,
     )
+
+
+def _fixed(parameters: Parameters, names: ModelNames, estimated: Mapping[str, bool]) -> tuple[str, ...]:
+    if all(dict(cast(Mapping[str, bool], parameters.free or {})).values()):
+        return ()
+    values = parameters.by_name(names, zeros=True)
+    return tuple(name for name, is_free in estimated.items() if not is_free and values[name])
 
 
 class _Places(NamedTuple):

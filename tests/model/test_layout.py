@@ -1,5 +1,7 @@
 """Layouts: PyBLP's theta, its bounds, and the way back to blocks."""
 
+from dataclasses import replace
+
 import numpy as np
 import pyblp
 import pytest
@@ -107,6 +109,17 @@ def test_an_estimate_at_zero_stays_free_in_the_next_step(columns, start):
     again = layout(made.parameters(theta, made.beta0, made.gamma0), columns, supply=True)
     assert again.theta_names[: made.theta0.size] == made.theta_names[:4] + again.theta_names[4:]
     assert "sigma[1,1]" in again.theta_names
+
+
+def test_what_was_fixed_stays_fixed_in_the_next_step(columns, start):
+    fixed = replace(start, free={"sigma[x,x]": False, "beta[prices]": False})
+    made = layout(fixed, columns, supply=True)
+    again = made.parameters(made.theta0, made.beta0, made.gamma0)
+    assert (
+        layout(again, columns, supply=True).theta_names[: made.nonlinear]
+        == made.theta_names[: made.nonlinear]
+    )
+    assert not {"sigma[x,x]", "beta[prices]"} & set(again.by_name(columns.names))
 
 
 def test_columns_of_sigma_that_are_fixed_at_zero_use_no_nodes(columns):
