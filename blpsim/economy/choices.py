@@ -149,6 +149,10 @@ def _coefficients(tastes: Tastes, consumers: Consumers, agents: slice) -> Matrix
 def choose(utilities: NDArray[Any], nest: Integers, kappa: Vector) -> Chosen:
     """Return how agents choose at utilities (J, I), real or complex, with nests and kappas (J,) each."""
     largest = utilities.real.max(axis=0, initial=0.0)
+    if nest.max() + 1 == nest.size and (kappa == 1).all():
+        odds = np.exp(utilities - largest)
+        total = np.exp(-largest) + odds.sum(axis=0)
+        return Chosen(odds / total, np.ones_like(odds), largest + np.log(total))
     starts = np.unique(nest, return_index=True)[1]
     inside = nest[:, None] == nest[starts]
     powers = kappa[:, None] * (utilities - largest)
