@@ -181,6 +181,22 @@ class Economy:
             prices, shares = (np.where(lost, np.nan, values) for values in (prices, shares))
         return found._replace(prices=economy._restored(prices), shares=economy._restored(shares))
 
+    def at(self, prices: ArrayLike, shares: ArrayLike) -> Economy:
+        """Return the economy at other prices, (N,), and the shares, (N,), that demand has there.
+
+        Mean utilities move with the prices. Nothing is solved for, and NaN stays: prices and shares are those
+        of ``equilibrium()``, or prices and ``shares(prices)``.
+        """
+        columns = self.model.bind(self.products.columns, self.agents.demographic_names)
+        priced, bought = (
+            self._sorted(self._numbers(name, values))
+            for name, values in (("prices", prices), ("shares", shares))
+        )
+        moved = self.products.replaced(prices=priced, shares=bought)
+        change = columns.x1.values(moved.columns) - columns.x1.values(self.products.columns)
+        delta = self.delta + self._restored(change @ self.parameters.blocks(columns.names).beta)
+        return replace(self, products=moved, delta=delta)
+
     def passthrough(self) -> dict[Any, Matrix]:
         """Return derivatives of a market's prices (rows) with respect to marginal costs (columns), (J, J)."""
         if self.conduct is Conduct.PERFECT_COMPETITION:

@@ -102,23 +102,9 @@ def drawn_economy(economy: Economy, layout: Layout, values: Vector, equilibrium:
         logs = economy.model.costs == "log"
         drawn = replace(drawn, costs=economy.costs * np.exp(moved) if logs else economy.costs + moved)
     if not equilibrium:
-        return _at(drawn, products.prices, drawn.shares())
+        return drawn.at(products.restored(products.prices), drawn.shares())
     found = drawn.equilibrium()
-    if not found.status.is_usable:
-        return None
-    prices = found.prices if products.order is None else found.prices[products.order]
-    return _at(drawn, prices, found.shares)
-
-
-def _at(economy: Economy, prices: Vector, shares: Vector) -> Economy:
-    """Return the economy at other prices, (N,) in internal order, and shares there, (N,) in the user's."""
-    products = economy.products
-    sorted_shares = shares if products.order is None else shares[products.order]
-    moved = products.replaced(prices=prices, shares=sorted_shares)
-    columns = economy.model.bind(products.columns, economy.agents.demographic_names)
-    change = columns.x1.values(moved.columns) - columns.x1.values(products.columns)
-    delta = economy.delta + products.restored(change @ _linear(economy.parameters.beta))
-    return replace(economy, products=moved, delta=delta)
+    return drawn.at(found.prices, found.shares) if found.status.is_usable else None
 
 
 def _linear(block: object) -> Vector:

@@ -173,6 +173,21 @@ def test_passthrough_is_the_difference_of_equilibria_at_other_costs(economy, con
         np.testing.assert_allclose((ends[0] - ends[1]) / 2e-4, column, rtol=1e-5, atol=1e-7)
 
 
+@pytest.mark.parametrize("linear", ["1 + x + prices", "1 + x + log(prices)"])
+def test_an_economy_at_other_prices_has_the_shares_that_demand_had_there(economy, linear):
+    parameters = dataclasses.replace(economy.parameters, beta=[-1, 2, -2.0])
+    before = dataclasses.replace(
+        economy, model=dataclasses.replace(economy.model, linear=linear), parameters=parameters
+    )
+    prices = 1.1 * economy.products.restored(economy.products.prices)
+    shares = before.shares(prices)
+    moved = before.at(prices, shares)
+    np.testing.assert_allclose(moved.shares(), shares, rtol=1e-12)
+    np.testing.assert_array_equal(moved.products.frame()["shares"], shares)
+    np.testing.assert_allclose(moved.elasticities()["a"], before.elasticities(prices)["a"], rtol=1e-10)
+    assert not np.allclose(shares, economy.shares())
+
+
 def test_only_markets_without_an_equilibrium_have_no_prices(economy):
     ids = economy.products.restored(economy.products.columns["market_ids"])
     costs = np.where(ids == "b", np.nan, economy.costs)
