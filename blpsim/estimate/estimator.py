@@ -6,7 +6,7 @@ import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
-from typing import Any, Protocol, cast, runtime_checkable
+from typing import Any, Literal, Protocol, cast, runtime_checkable
 
 import numpy as np
 
@@ -100,8 +100,9 @@ class Estimator:
 
     instruments: Instruments | Optimal = field(default_factory=Sums)
     """Excluded instruments; ``Optimal(first=...)`` computes them at another estimator's estimate."""
-    integration: Integration | ImportanceSampling | None = None
-    """Nodes of the estimator, which are never those of the generator; None for a model without X2."""
+    integration: Integration | ImportanceSampling | Literal["generator"] | None = None
+    """Nodes of the estimator, which are those of the generator only when it is asked for by name; None for a
+    model without X2."""
     supply: bool = True
     """Whether the supply side is estimated."""
     starts: Starts = field(default_factory=Starts)
@@ -134,12 +135,13 @@ class Estimator:
             why = "random coefficients are integrated over consumers, and an estimator names its own"
             expected = "an Integration" if self.integration is None else "None for a model without X2"
             raise ConfigurationError("Estimator.integration", self.integration, expected, why)
-        if self.integration is not None:
+        if isinstance(self.integration, Integration | ImportanceSampling):
             self.integration.check(len(scenario.names.x2))
         if self.gmm.resample_agents is not None:
             has_demographics = scenario.model.demographics is not None
             rule = self.integration
             rule = rule.integration if isinstance(rule, ImportanceSampling) else rule
+            rule = rule if isinstance(rule, Integration) else None
             check_random("Estimator.integration", rule, has_demographics)
         blocks = {"beta", "sigma", "pi", "rho"} | ({"gamma"} if self.supply else set())
         values = scenario.truth.by_name(scenario.names)
@@ -207,6 +209,8 @@ class Estimator:
     def _agents(self, dataset: Dataset, streams: Streams, role: str) -> Agents | Status:
         """Return the agents that are integrated over, or why there are none."""
         model, rule = dataset.economy.model, self.integration
+        if not isinstance(rule, Integration | ImportanceSampling | None):
+            return dataset.economy.agents
         if not isinstance(rule, ImportanceSampling):
             return dataset.draw_agents(model, rule, streams, role)
         first = cast(Estimator, rule.first).solution(dataset, streams)

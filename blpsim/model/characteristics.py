@@ -39,6 +39,8 @@ class InstrumentSource(NamedTuple):
     """(N,) prices given the exogenous; None to project them on Own's instruments."""
     nests: Matrix
     """(H, N) whether a product is in each nest, as 0 and 1; H = 0 without nests."""
+    given: tuple[Matrix, Matrix]
+    """(N, MD) and (N, MS) instruments of demand and supply among the data's columns, if any."""
 
 
 def instrument_source(
@@ -77,6 +79,7 @@ def instrument_source(
         prices=products.prices if x2.depends_on_prices.any() else None,
         expected_prices=expected_prices,
         nests=_indicators(nests, len(columns.nests), products.number),
+        given=(products.matrix("demand_instruments"), products.matrix("supply_instruments")),
     )
 
 

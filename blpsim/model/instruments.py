@@ -1,7 +1,7 @@
 """Instruments made of exogenous characteristics, as in Table 2 of Conlon and Gortmaker (2020).
 
-All but BLP contain Own's. Sums over products distinguish others of the same firm from those of rivals. With
-nests Sums, Local and Quadratic also contain the numbers of other products in the same nest.
+All but BLP and Given contain Own's. Sums over products distinguish others of the same firm from those of
+rivals. With nests Sums, Local and Quadratic also contain the numbers of other products in the same nest.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import numpy as np
 
 from blpsim.arrays import Booleans, Integers, Matrix, Vector
 from blpsim.checks import check, check_count
-from blpsim.errors import ConfigurationError
+from blpsim.errors import ConfigurationError, DataError
 from blpsim.fingerprint import LATER
 from blpsim.kernels.characteristics import fill_close_products, fill_spreads, fill_squares, fill_sums
 from blpsim.model.characteristics import InstrumentSource
@@ -102,6 +102,27 @@ class BLP:
 
 
 ErrorMethod = Literal["approximate", "asymptotic", "normal", "empirical"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Given:
+    """The data's own: columns demand_instruments0, .. and supply_instruments0, .., as in PyBLP."""
+
+    def build(self, source: InstrumentSource) -> Excluded:
+        """Return the instruments, (N, MD) and (N, MS).
+
+        Raises
+        ------
+        DataError
+            When an equation has no such columns.
+        """
+        sides = ("demand_instruments", True), ("supply_instruments", bool(source.supply_names))
+        for (name, needed), columns in zip(sides, source.given, strict=True):
+            if needed and not columns.shape[1]:
+                why = "an estimator asks for the data's own instruments"
+                raise DataError(f"products['{name}0']", "no such column", f"columns {name}0, ..", why)
+        demand, supply = source.given
+        return Excluded(demand, supply if source.supply_names else supply[:, :0])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

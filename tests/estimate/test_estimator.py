@@ -104,6 +104,15 @@ def test_random_coefficients_need_an_integration_and_only_they_do():
         Estimator(integration=RULE).names(scenario(model=plain, truth=truth, consumers=None))
 
 
+def test_the_generators_agents_are_used_when_asked_for_and_have_no_others_to_be_resampled():
+    _, streams, dataset = drawn()
+    estimator = Estimator(integration="generator", gmm=GMM(optimizer=Optimizer("return")))
+    assert estimator.solution(dataset, streams).setting.agents is dataset.economy.agents
+    resampling = Estimator(integration="generator", gmm=GMM(resample_agents=3))
+    with refused(ConfigurationError, "Estimator.integration"):
+        resampling.names(scenario())
+
+
 def test_an_integration_that_does_not_come_in_the_models_dimensions_is_refused_before_any_data():
     model = Model(linear="1 + x + prices", nonlinear="1 + x + w + prices", supply="1 + x + w")
     truth = Parameters(beta=[-7, 6, -1], sigma=np.eye(4), gamma=[2, 1, 0.2])

@@ -111,3 +111,22 @@ def test_instruments_need_firms(products):
     model = Model(linear="1 + x + y + prices")
     with pytest.raises(DataError, match=r"^products\['firm_ids'\] = no such column: expected one column; "):
         made(instruments.Sums(), read_products(columns, model), model)
+
+
+def test_given_instruments_are_the_datas_own(products):
+    columns = {
+        f"{side}_instruments{k}": np.full(120, 1.0 + k) for side in ("demand", "supply") for k in (0, 1)
+    }
+    with_columns = products.replaced(**columns)
+    built = made(instruments.Given(), with_columns)
+    assert np.array_equal(built.demand, np.tile([1.0, 2.0], (120, 1)))
+    assert np.array_equal(built.supply, built.demand)
+    demand = Model(linear="1 + x + y + prices", nonlinear="1 + x + y")
+    assert made(instruments.Given(), with_columns, demand).supply.shape == (120, 0)
+
+
+@pytest.mark.parametrize("side", ["demand", "supply"])
+def test_given_instruments_that_are_not_there_are_refused(products, side):
+    other = {"demand": "supply", "supply": "demand"}[side]
+    with pytest.raises(DataError, match=rf"^products\['{side}_instruments0'\]"):
+        made(instruments.Given(), products.replaced(**{f"{other}_instruments0": np.ones(120)}))
