@@ -87,17 +87,27 @@ def test_every_python_that_the_metadata_names_can_install_it():
     assert min(map(int, minors)) == int(lowest)
 
 
+PROGRAMS = [block for block in re.findall(r"^```python\n(.*?)^```", README, re.M | re.S) if "bs." in block]
+
+
 def test_the_readmes_program_on_real_data_gives_the_numbers_that_the_readme_names():
-    program = next(
-        block for block in re.findall(r"^```python\n(.*?)^```", README, re.M | re.S) if "solve(" in block
-    )
     names = {
         "bs": blpsim,
         "products": pd.read_csv(pyblp.data.NEVO_PRODUCTS_LOCATION),
         "agents": pd.read_csv(pyblp.data.NEVO_AGENTS_LOCATION),
     }
-    exec(program, names)
+    estimated, redrawn = (
+        next(block for block in PROGRAMS if word in block) for word in ("solve(", "from_eco")
+    )
+    exec(estimated, names)
     result = names["result"]
     price, error = result.table().loc["beta[prices]", ["estimate", "standard_error"]]
     assert f"{price:.2f} with a standard error of {error:.2f}" in README
     assert f"at an objective of {result.objective:.4f}" in README
+    exec(redrawn, names)
+    design = names["design"]
+    (scenario,), (estimator,) = design.scenarios, design.estimators
+    assert design.truth(scenario)["beta[prices]"] == price
+    assert set(design.truth(scenario)) == set(design.names[scenario, estimator])
+    dataset = design.scenario(scenario).generate(design.streams(scenario, 0))
+    assert dataset.status.is_usable

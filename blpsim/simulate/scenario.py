@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import NamedTuple, cast
+from typing import Literal, NamedTuple, cast
 
 import numpy as np
 
@@ -26,6 +26,8 @@ from blpsim.simulate.distributions import AnyDistribution, check_distributions
 from blpsim.simulate.generate import Shocks, demand_for, draw_products, marginal_costs, true_blocks
 from blpsim.simulate.markets import Assign, Errors, Markets
 from blpsim.simulate.population import Demographics, Population, Shape
+from blpsim.simulate.redrawn import Redraw, Redrawn, check_economy
+from blpsim.simulate.residuals import Draw, residual_moments
 from blpsim.streams import Streams
 
 _PROBE = Streams(seed=0, replication=0, stream_key="probe")
@@ -92,6 +94,61 @@ class Scenario:
             self.consumers.check(len(columns.names.x2))
         if not self.stream_key or self.stream_key.startswith(_COMPUTED):
             object.__setattr__(self, "stream_key", _COMPUTED + fingerprint(self))
+
+    @staticmethod
+    def from_economy(
+        economy: Economy,
+        redraw: Redraw = "errors",
+        *,
+        errors: Errors | Literal["normal"] | Draw = "normal",
+        markets: int | None = None,
+        consumers: Integration | None = None,
+        stream_key: str = "",
+    ) -> Redrawn:
+        """Return a scenario made of an economy and its data, as of ``result.economy`` on real data.
+
+        The truth are the economy's parameters. Its fixed effects, characteristics, instruments, firms, agents
+        and conduct stay; prices and shares are those of a new equilibrium in every replication. Costs are
+        the economy's: X3 gamma, fixed effects and omega with a supply side; without one, those that the
+        markups at the estimate imply, the same in every replication.
+
+        redraw     ``"errors"``: xi, and omega with a supply side, are drawn anew in the same markets;
+                   ``"markets"``: whole markets, with products, agents, residuals and costs, are drawn with
+                   replacement, each under a new name; ``"both"``: errors are new in markets so drawn
+                   (residuals that come with their markets are as orthogonal to instruments as on the data:
+                   nearly to those of the estimate, but to others they may not be)
+        errors     ``"normal"`` with mean zero and the mean squares and products of the residuals;
+                   ``"resampled"``: pairs of residuals, less their means; ``"wild"``: each product's own
+                   residuals, whose sign is drawn, one a cluster where there are clustering_ids; or any Errors
+        markets    how many are drawn, by default as many as there are
+        consumers  whose choices make the shares, by default the economy's agents; else their tastes are
+                   standard normal, and demographics those of the market's agents, resampled
+
+        An estimator that integrates over the very same agents says ``integration="generator"``; any other
+        integration draws tastes, and demographics from the market's agents. ``instruments.Given`` are the
+        data's own. ``bs.vary`` reaches ``truth``, ``errors.xi_variance``, ``markets``, ``redraw``.
+
+        A design file that estimates the economy does so wherever it is read. If that takes long, or if the
+        processors differ, and the last bits with them, pickle ``result.economy`` and let the file read it.
+
+        Raises
+        ------
+        ConfigurationError
+            For an economy without firms, or with numbers that are not finite; when markets without a level
+            of a variable, that a parameter belongs to, might be drawn; and for parts of other kinds.
+        """
+        check_economy(economy)
+        if isinstance(errors, str) and errors == "normal":
+            errors = residual_moments(economy)
+        return Redrawn(
+            economy=economy,
+            truth=economy.parameters,
+            errors=errors,
+            redraw=redraw,
+            markets=markets,
+            consumers=consumers,
+            stream_key=stream_key,
+        )
 
     @property
     def names(self) -> ModelNames:
