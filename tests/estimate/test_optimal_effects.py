@@ -7,7 +7,6 @@ import dataclasses
 import numpy as np
 
 import blpsim as bs
-from blpsim.estimate.optimal import optimal_instruments
 from tests.simulate.economies import LINEAR, RANDOM, tables
 
 START = bs.Parameters(beta=None, sigma=[[1.2]], pi=[[0.4]])
@@ -22,8 +21,7 @@ def instruments(**linear):
     )
     result = problem.solve(START, STILL)
     assert result.economy.products.order is None
-    setting, layout, _ = result.origin
-    return optimal_instruments(setting, layout, result).demand, problem
+    return result.compute_optimal_instruments().demand_instruments, problem
 
 
 def test_expected_prices_have_their_level_when_fixed_effects_are_absorbed():
