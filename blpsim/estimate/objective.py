@@ -108,7 +108,8 @@ class Objective:
         self.unknowns.theta[:] = theta
         searched = self._roots.search() if self._roots is not None else None
         code, objective, self.clipped, evaluations = self._evaluate(*self.arguments)
-        self._evaluate = specialized(self._kernel)
+        if self._evaluate is self._kernel:
+            self._evaluate = specialized(self._kernel)
         self.evaluations += 1 if evaluations else 0  # Of theta that is not finite nothing is evaluated.
         self.inversion_evaluations += evaluations if searched is None else searched
         self.status = _STATUSES.get(code, Status.SINGULAR)

@@ -78,7 +78,7 @@ class _Watched:
         """Return the value at theta, (P,)."""
         value, gradient = self.function(theta)
         self._latest = theta.tobytes(), gradient
-        if value <= self.best and self._norm(theta, gradient) <= self.gtol:
+        if self.gtol > 0 and value <= self.best and self._norm(theta, gradient) <= self.gtol:
             self.theta, self.best, self.gradient = theta.copy(), value, gradient
             raise _StationaryError
         rounding = ROUNDING * abs(self.best) if self.best < np.inf else 0.0
@@ -166,7 +166,7 @@ class Optimizer:
         start = np.clip(start, lower, upper)
         if not self.uses_gradient:
             return self._search(lambda theta: function(theta)[0], None, start, (lower, upper))
-        gtol = self.gtol if self.method in _ENDED_BY_GRADIENT else -np.inf
+        gtol = self.gtol if self.method in _ENDED_BY_GRADIENT else 0.0
         watched = _Watched(function, (lower, upper), gtol)
         try:
             return self._search(watched.value, watched.slope, start, (lower, upper))
