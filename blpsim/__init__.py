@@ -30,9 +30,11 @@ if TYPE_CHECKING:
     from blpsim.estimate.starts import Starts as Starts
     from blpsim.model import instruments as instruments
     from blpsim.model.conduct import Conduct as Conduct
+    from blpsim.model.conduct import Ownership as Ownership
     from blpsim.model.importance import ImportanceSampling as ImportanceSampling
     from blpsim.model.integration import Integration as Integration
     from blpsim.model.model import Model as Model
+    from blpsim.model.ownership import build_ownership as build_ownership
     from blpsim.model.parameters import Parameters as Parameters
     from blpsim.simulate.distributions import Bernoulli as Bernoulli
     from blpsim.simulate.distributions import Choice as Choice
@@ -76,10 +78,11 @@ _NAMES = {
     "estimate.problem": ("Problem",),
     "estimate.result": ("Result",),
     "estimate.starts": ("Bounds", "Starts"),
-    "model.conduct": ("Conduct",),
+    "model.conduct": ("Conduct", "Ownership"),
     "model.importance": ("ImportanceSampling",),
     "model.integration": ("Integration",),
     "model.model": ("Model",),
+    "model.ownership": ("build_ownership",),
     "model.parameters": ("Parameters",),
     "simulate.distributions": (
         "Bernoulli",

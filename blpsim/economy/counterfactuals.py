@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from blpsim.arrays import Integers, Matrix, Vector
+from blpsim.arrays import Matrix, Vector
 from blpsim.economy.choices import Choices, choose
 from blpsim.model.panel import Products
 from blpsim.model.tables import group_codes
@@ -64,35 +64,33 @@ def _nested_diversion(choices: Choices) -> Matrix:
     return diversion / choices.shares[:, None]
 
 
-def margins(choices: Choices, setters: Integers) -> Vector:
+def margins(choices: Choices, owned: Matrix) -> Vector:
     """Return prices less marginal costs, (J,), that maximize profits; NaN where no solution exists.
 
-    setters  (J,) who sets each price
+    owned  (J, J) the weight on k's profit of who sets the price of j
     """
-    own = np.where(setters[:, None] == setters, choices.d_shares_d_prices.T, 0.0)
     try:
-        return np.asarray(np.linalg.solve(-own, choices.shares), np.float64)
+        return np.asarray(np.linalg.solve(-owned * choices.d_shares_d_prices.T, choices.shares), np.float64)
     except np.linalg.LinAlgError:
-        return np.full(setters.size, np.nan)
+        return np.full(len(owned), np.nan)
 
 
-def passthrough(choices: Choices, setters: Integers, margin: Vector) -> Matrix:
+def passthrough(choices: Choices, owned: Matrix, margin: Vector) -> Matrix:
     """Return derivatives of equilibrium prices (rows) with respect to marginal costs (columns), (J, J).
 
-    setters  (J,) who sets each price
-    margin   (J,) prices less marginal costs
+    owned   (J, J) the weight H_jk on k's profit of who sets the price of j
+    margin  (J,) prices less marginal costs m
 
-    The implicit function theorem at s_j + sum_k H_jk (p_k - c_k) ds_k/dp_j = 0, where the derivatives of
-    agents' terms A_ij s_ij (m_j - M_ij) are taken, M_ij the mean margin that j's firm earns on agent i.
+    The implicit function theorem at s_j + sum_k H_jk m_k ds_k/dp_j = 0, where the derivatives of agents'
+    terms A_ij s_ij (H_jj m_j - M_ij) are taken, M_ij = sum_k H_jk m_k s_ik what j's setter earns on agent i.
     """
-    owned = (setters[:, None] == setters).astype(np.float64)
     if choices.has_nests:
         return _nested_passthrough(choices, owned, margin)
     probabilities, slopes, curvatures = choices.probabilities, choices.slopes, choices.curvatures
     weights = choices.weights
     sloped, derivatives = slopes * probabilities, choices.d_shares_d_prices
     mean = owned @ (margin[:, None] * probabilities)
-    gains = margin[:, None] - mean
+    gains = (np.diag(owned) * margin)[:, None] - mean
     own = (curvatures * probabilities + slopes * sloped) * gains
     second = np.diag(own @ weights) - (sloped * (gains - mean) * weights) @ sloped.T
     second -= owned * margin * ((sloped * weights) @ sloped.T)

@@ -8,24 +8,28 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
-from blpsim.arrays import Integers, Matrix, Offsets, Tastes, Vector
+from blpsim.arrays import Matrix, Offsets, Tastes, Vector
 from blpsim.checks import check, numbers
 from blpsim.economy import counterfactuals
 from blpsim.economy.choices import Choices, choices_by_market
 from blpsim.economy.counterfactuals import margins, reassigned
 from blpsim.economy.equilibrium import PricedDemand, PriceIteration, Prices, equilibrium_prices
 from blpsim.errors import ConfigurationError, DataError
-from blpsim.model.conduct import Conduct, pricing_offsets, read_conduct
+from blpsim.model.conduct import Conduct, Ownership, read_conduct
 from blpsim.model.model import Model
 from blpsim.model.nests import nested
+from blpsim.model.ownership import OwnershipMatrix, PriceSetters, PriceSetting, price_setters, read_ownership
 from blpsim.model.panel import Agents, Products, offsets
 from blpsim.model.parameters import Parameters
+
+Owners: TypeAlias = ArrayLike | Ownership | Conduct | str
+"""Who sets prices: a stacked matrix, a rule, or a name."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -46,8 +50,8 @@ class Economy:
     """(N,) unobserved cost characteristics; None without a supply side."""
     costs: Vector | None = None
     """(N,) marginal costs; None without a supply side, where methods take ``implied_costs()``."""
-    conduct: Conduct = Conduct.BERTRAND
-    """How prices are set."""
+    conduct: PriceSetting = Conduct.BERTRAND
+    """How prices are set: by a conduct, a rule of ownership, or a matrix of it."""
 
     @property
     def offsets(self) -> Offsets:
@@ -94,23 +98,39 @@ class Economy:
         """
         return self._matrices(lambda _, choices: counterfactuals.long_run_diversion_ratios(choices), prices)
 
-    def implied_costs(self, firm_ids: ArrayLike | None = None) -> Vector:
+    def implied_costs(self, firm_ids: ArrayLike | None = None, ownership: Owners | None = None) -> Vector:
         """Return the marginal costs, (N,), at which prices are the best for those who set them.
 
-        firm_ids  (N,) owners, by default the products'
+        firm_ids   (N,) owners, by default the products'
+        ownership  as in ``equilibrium``
         """
-        economy = self._owned(firm_ids)
-        if self.conduct is Conduct.PERFECT_COMPETITION:
+        economy = self._priced_by(firm_ids, ownership)
+        if economy.conduct is Conduct.PERFECT_COMPETITION:
             return economy._restored(economy.products.prices)
-        setters = economy._by_market(economy._setters())
-        found = [margins(choices, setters[t]) for t, choices in enumerate(economy._choices())]
-        return economy._restored(economy.products.prices) - economy._joined(found)
+        return economy._restored(economy.products.prices) - economy._joined(economy._margins())
 
-    def markups(self, prices: ArrayLike | None = None, costs: ArrayLike | None = None) -> Vector:
+    def markups(
+        self,
+        prices: ArrayLike | None = None,
+        costs: ArrayLike | None = None,
+        firm_ids: ArrayLike | None = None,
+        ownership: Owners | None = None,
+    ) -> Vector:
         """Return the Lerner indices (p - c) / p, (N,), as PyBLP's ``compute_markups`` does.
 
-        costs  (N,) marginal costs, by default the economy's
+        costs                (N,) marginal costs, by default the economy's
+        firm_ids, ownership  instead of costs: those that the economy's prices imply under these owners
+
+        Raises
+        ------
+        ConfigurationError
+            When both are given.
         """
+        if firm_ids is not None or ownership is not None:
+            if costs is not None:
+                why = "owners and prices imply them"
+                raise ConfigurationError("costs", costs, "None beside firm_ids or ownership", why)
+            costs = self.implied_costs(firm_ids, ownership)
         at = self._restored(self._prices(prices))
         return (at - self._known_costs(costs)) / at
 
@@ -156,24 +176,33 @@ class Economy:
     def equilibrium(
         self,
         firm_ids: ArrayLike | None = None,
+        ownership: Owners | None = None,
         costs: ArrayLike | None = None,
-        conduct: Conduct | str | None = None,
+        conduct: Conduct | Ownership | str | None = None,
         iteration: PriceIteration | None = None,
     ) -> Prices:
         """Return equilibrium prices and shares, (N,) each, with other owners, costs or conduct.
 
         They are NaN in markets without an equilibrium; the status says whether there are any.
 
-        firm_ids  (N,) owners, as after a merger; by default the products'
-        costs     (N,) marginal costs, by default the economy's, under its own owners
-        conduct   by default the economy's
+        firm_ids   (N,) owners, as after a merger; by default the products'. A rule applies to them; a matrix
+                   that the economy has does not: then each of them owns its products, as in PyBLP
+        ownership  (N, J*) as ``build_ownership`` returns it, an ``Ownership``, or a name as in ``conduct``
+        costs      (N,) marginal costs, by default the economy's, under its own owners
+        conduct    by default the economy's
+
+        Raises
+        ------
+        ConfigurationError
+            When both ownership and conduct, or firm_ids and a matrix, say who sets prices.
+        DataError
+            For arrays of other shapes.
         """
-        economy, known = self._owned(firm_ids), self._known_costs(costs)
+        economy, known = self._priced_by(firm_ids, ownership, conduct), self._known_costs(costs)
         ordered = known if economy.products.order is None else known[economy.products.order]
-        how = self.conduct if conduct is None else read_conduct("conduct", conduct)
         check("iteration", iteration, PriceIteration | None)
         iteration = iteration or PriceIteration()
-        found = equilibrium_prices(economy._demand(), ordered, how, iteration)
+        found = equilibrium_prices(economy._demand(), ordered, economy._setters(), iteration)
         prices, shares = found.prices, found.shares
         if not found.status.is_usable:
             failed = ~(found.residuals < iteration.tolerance)
@@ -197,13 +226,43 @@ class Economy:
         delta = self.delta + self._restored(change @ self.parameters.blocks(columns.names).beta)
         return replace(self, products=moved, delta=delta)
 
-    def passthrough(self) -> dict[Any, Matrix]:
-        """Return derivatives of a market's prices (rows) with respect to marginal costs (columns), (J, J)."""
-        if self.conduct is Conduct.PERFECT_COMPETITION:
-            return self._matrices(lambda _, choices: np.eye(choices.shares.size), None)
-        setters, margin = self._setters(), self.products.prices - self._sorted(self._known_costs(None))
-        at = list(zip(self._by_market(setters), self._by_market(margin), strict=True))
-        return self._matrices(lambda t, choices: counterfactuals.passthrough(choices, *at[t]), None)
+    def passthrough(
+        self, firm_ids: ArrayLike | None = None, ownership: Owners | None = None
+    ) -> dict[Any, Matrix]:
+        """Return derivatives of a market's prices (rows) with respect to marginal costs (columns), (J, J).
+
+        firm_ids, ownership  as in ``equilibrium``; at costs that the economy's prices imply under them
+        """
+        economy = self._priced_by(firm_ids, ownership)
+        if economy.conduct is Conduct.PERFECT_COMPETITION:
+            return economy._matrices(lambda _, choices: np.eye(choices.shares.size), None)
+        if firm_ids is None and ownership is None:
+            margin = self.products.prices - self._sorted(self._known_costs(None))
+        else:
+            margin = np.concatenate(economy._margins())
+        owned, at = economy._owned_matrices(), economy._by_market(margin)
+        return economy._matrices(lambda t, c: counterfactuals.passthrough(c, owned[t], at[t]), None)
+
+    def _priced_by(
+        self,
+        firm_ids: ArrayLike | None,
+        ownership: Owners | None,
+        conduct: Conduct | Ownership | str | None = None,
+    ) -> Economy:
+        """Return the economy with others who set its prices."""
+        economy, how = self._owned(firm_ids), self.conduct
+        if ownership is not None and conduct is not None:
+            raise ConfigurationError("conduct", conduct, "None beside ownership", "both say who sets prices")
+        if conduct is not None:
+            how = read_conduct("conduct", conduct)
+        elif ownership is not None:
+            how = read_ownership("ownership", ownership, economy.products)
+            if firm_ids is not None and isinstance(how, OwnershipMatrix):
+                why = "a matrix says who sets prices, whoever owns products"
+                raise ConfigurationError("firm_ids", firm_ids, "None beside a matrix of ownership", why)
+        elif firm_ids is not None and isinstance(how, OwnershipMatrix):
+            how = Conduct.BERTRAND
+        return replace(economy, conduct=how)
 
     def _owned(self, firm_ids: ArrayLike | None) -> Economy:
         """Return the economy with other owners; arrays in the user's order stay as they are."""
@@ -245,9 +304,16 @@ class Economy:
             matrices = [matrix[np.ix_(r, r)] for matrix, r in zip(matrices, ranks, strict=True)]
         return dict(zip(self.market_ids.tolist(), matrices, strict=True))
 
-    def _setters(self) -> Integers:
-        blocks = np.diff(pricing_offsets(self.offsets, self.conduct).firm_products)
-        return np.repeat(np.arange(blocks.size), blocks)
+    def _setters(self) -> PriceSetters:
+        return price_setters(self.conduct, self.products)
+
+    def _owned_matrices(self) -> list[Matrix]:
+        return self._setters().matrices(self.products.market_offsets)
+
+    def _margins(self) -> list[Vector]:
+        """Return the margins that are the best for those who set prices, (J,) a market, in internal order."""
+        owned = self._owned_matrices()
+        return [margins(choices, owned[t]) for t, choices in enumerate(self._choices())]
 
     def _known_costs(self, costs: ArrayLike | None) -> Vector:
         if costs is not None:

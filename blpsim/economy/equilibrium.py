@@ -18,8 +18,8 @@ from blpsim.kernels.inversion import MEMORY
 from blpsim.kernels.pricing import LONGEST_MOVE, Equilibrium, Histories, accelerate_markets, solve_equilibrium
 from blpsim.kernels.zeta import HISTORY_ROWS, PricedUtilities, pricing_bench
 from blpsim.model.columns import PRICES, Columns
-from blpsim.model.conduct import Conduct, pricing_offsets
-from blpsim.model.nests import Nested
+from blpsim.model.nests import Nested, one_nest
+from blpsim.model.ownership import PriceSetters
 from blpsim.status import Status
 
 _ACCELERATED_EVALUATIONS = 100
@@ -106,22 +106,24 @@ class Prices(NamedTuple):
 def equilibrium_prices(
     demand: PricedDemand,
     costs: Vector,
-    conduct: Conduct = Conduct.BERTRAND,
+    setters: PriceSetters | None = None,
     iteration: PriceIteration | None = None,
 ) -> Prices:
     """Return the prices and shares of all markets in equilibrium, and whether they are one.
 
-    costs  (N,)  marginal costs, constant in quantities
+    costs    (N,)  marginal costs, constant in quantities
+    setters        who sets the prices, by default each firm those of its products
 
     Source: Morrow and Skerlos (2011), iterated from prices equal to costs with Anderson acceleration.
     """
     iteration = iteration or PriceIteration()
-    if conduct is Conduct.PERFECT_COMPETITION:
+    if setters is not None and setters.are_price_takers:
         return at_given_prices(demand.written_at(costs))
-    offsets = pricing_offsets(demand.offsets, conduct)
+    offsets = demand.offsets if setters is None else setters.within(demand.offsets)
     with np.errstate(all="ignore"):
         solve = _solve_affine if demand.is_affine else _solve_curved
-        equilibrium = solve(demand, costs, offsets, iteration)
+        solver = _solver(demand, offsets, None if setters is None else setters.ownership)
+        equilibrium = solve(demand, costs, offsets, iteration, solver)
     prices = costs + equilibrium.markups
     status = Status.EQUILIBRIUM_FAILED
     if np.all(equilibrium.residuals < iteration.tolerance) and _are_shares(equilibrium.shares, offsets):
@@ -165,31 +167,45 @@ def _empty(offsets: Offsets) -> Equilibrium:
     return Equilibrium(np.zeros(products), np.empty(products), np.empty(markets), evaluations)
 
 
-def _solver(demand: PricedDemand, offsets: Offsets) -> Callable[..., None]:
-    """Return the kernel that solves for equilibria of this demand, with its scratch space."""
+def _solver(demand: PricedDemand, offsets: Offsets, ownership: Matrix | None = None) -> Callable[..., None]:
+    """Return the kernel that solves for equilibria of this demand, with its scratch space.
+
+    ownership  (N, n*) as ``PriceSetters`` has it
+    """
     coefficients, nested = demand.tastes.sigma.shape[0], demand.nested
-    if nested is None:
+    if nested is None and ownership is None:
         return partial(solve_equilibrium, bench=pricing_bench(offsets, coefficients))
-    ownership = np.ones((int(offsets.products[-1]), int(np.diff(offsets.firm_products).max())))
+    if nested is None:
+        blocks = one_nest(offsets.products)
+        nested = Nested(blocks, np.ones(blocks.groups.size))
+    if ownership is None:
+        ownership = np.ones((int(offsets.products[-1]), int(np.diff(offsets.firm_products).max())))
     nests = (nested.blocks.offsets, nested.blocks.nests, nested.kappa)
     pricing = nested_pricing(nests, offsets, ownership, coefficients)
     return partial(solve_nested_equilibrium, pricing=pricing)
 
 
 def _solve_affine(
-    demand: PricedDemand, costs: Vector, offsets: Offsets, iteration: PriceIteration
+    demand: PricedDemand,
+    costs: Vector,
+    offsets: Offsets,
+    iteration: PriceIteration,
+    solve: Callable[..., None],
 ) -> Equilibrium:
     equilibrium, limits = _empty(offsets), (_ACCELERATED_EVALUATIONS, iteration.max_evaluations)
-    solve = _solver(demand, offsets)
     solve(equilibrium, demand.tangent(), offsets, costs, iteration.tolerance, limits)
     return equilibrium
 
 
 def _solve_curved(
-    demand: PricedDemand, costs: Vector, offsets: Offsets, iteration: PriceIteration
+    demand: PricedDemand,
+    costs: Vector,
+    offsets: Offsets,
+    iteration: PriceIteration,
+    solve: Callable[..., None],
 ) -> Equilibrium:
     """Iterate with formulas evaluated again at each step's prices."""
-    search = _Search(demand, costs, offsets, iteration.tolerance, _empty(offsets))
+    search = _Search(demand, costs, offsets, iteration.tolerance, _empty(offsets), solve)
     every = np.ones(offsets.products.size - 1, np.bool_)
     failed = search.advance(every, _ACCELERATED_EVALUATIONS, accelerated=True)
     search.restart(failed)
@@ -206,16 +222,17 @@ class _Search(NamedTuple):
     offsets: Offsets
     tolerance: float
     equilibrium: Equilibrium
+    solve: Callable[..., None]
 
     def advance(self, markets: Booleans, limit: int, *, accelerated: bool) -> Booleans:
         """Return which markets have no equilibrium after so many evaluations; others stay at theirs."""
-        solve, widest = _solver(self.demand, self.offsets), np.diff(self.offsets.products).max()
+        widest = np.diff(self.offsets.products).max()
         histories = Histories(np.empty((markets.size, HISTORY_ROWS, widest)), np.empty((MEMORY + 1, MEMORY)))
         active, lost = markets.copy(), markets.copy()
         for evaluation in range(limit):
             if not active.any():
                 break
-            moves = self._moves(solve)
+            moves = self._moves()
             self.equilibrium.evaluations[active] += 1
             settled = self._are_settled(moves)
             lost &= ~(active & settled)
@@ -234,14 +251,14 @@ class _Search(NamedTuple):
     def _by_product(self, markets: Booleans) -> Booleans:
         return np.repeat(markets, np.diff(self.offsets.products))
 
-    def _moves(self, solve: Callable[..., None]) -> Vector:
+    def _moves(self) -> Vector:
         """Return zeta less the markups, (N,), and fill in shares and residuals."""
         step = _empty(self.offsets)._replace(
             shares=self.equilibrium.shares, residuals=self.equilibrium.residuals
         )
         step.markups[:] = self.equilibrium.markups
         utilities = self.demand.written_at(self.costs + self.equilibrium.markups).tangent()
-        solve(step, utilities, self.offsets, self.costs, 0.0, (0, 1))
+        self.solve(step, utilities, self.offsets, self.costs, 0.0, (0, 1))
         return step.markups - self.equilibrium.markups
 
     def _are_settled(self, moves: Vector) -> Booleans:

@@ -88,6 +88,7 @@ def economy_at(objective: Objective, parameters: Parameters, residuals: tuple[Ve
         xi=products.restored(residuals[0]),
         omega=products.restored(residuals[1]) if setting.supply else None,
         costs=products.restored(objective.state.costs) if setting.supply else None,
+        conduct=setting.conduct,
     )
 
 

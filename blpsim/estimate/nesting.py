@@ -4,28 +4,33 @@ from __future__ import annotations
 
 import numpy as np
 
-from blpsim.arrays import Integers, Nesting, Panel, Vector, rows_on_lines
+from blpsim.arrays import Integers, Matrix, Nesting, Panel, Vector, rows_on_lines
 from blpsim.estimate.setting import Setting
 from blpsim.kernels.general.evaluation import BLOCKS
 from blpsim.model.layout import Layout
-from blpsim.model.nests import ALONE, NestBlocks, nest_blocks
+from blpsim.model.nests import NestBlocks, nest_blocks, one_nest
 
 
 def make_nesting(setting: Setting, layout: Layout, panel: Panel) -> Nesting | None:
-    """Return room for nests and what kernels derive of them; None where the plain engine does."""
-    if setting.model.nests is None:
+    """Return room for nests, ownership and what kernels derive of them; None where the plain engine does."""
+    ownership = setting.setters.ownership
+    if setting.model.nests is None and ownership is None:
         return None
-    return _nesting(nest_blocks(setting.model, setting.products), layout, panel)
+    if ownership is None:
+        ownership = _ones(panel)
+    return _nesting(nest_blocks(setting.model, setting.products), ownership, layout, panel)
 
 
 def one_nest_each(layout: Layout, panel: Panel) -> Nesting:
     """Return the same for markets without nests: each is one whose correlation is zero."""
-    markets = panel.log_outside.size
-    nests = np.zeros(panel.shares.size, np.int64)
-    return _nesting(NestBlocks(np.arange(markets + 1), nests, np.full(markets, ALONE)), layout, panel)
+    return _nesting(one_nest(panel.offsets.products), _ones(panel), layout, panel)
 
 
-def _nesting(blocks: NestBlocks, layout: Layout, panel: Panel) -> Nesting:
+def _ones(panel: Panel) -> Matrix:
+    return np.ones((panel.shares.size, int(np.diff(panel.offsets.firm_products).max())))
+
+
+def _nesting(blocks: NestBlocks, ownership: Matrix, layout: Layout, panel: Panel) -> Nesting:
     agents = int(np.diff(panel.offsets.agents).max())
     products = int(np.diff(panel.offsets.products).max())
     number, most = blocks.groups.size, int(np.diff(blocks.offsets).max())
@@ -34,7 +39,7 @@ def _nesting(blocks: NestBlocks, layout: Layout, panel: Panel) -> Nesting:
         nests=blocks.nests,
         parameters=blocks.parameters(layout.rho0),
         log_shares=np.log(blocks.shares(panel.shares, panel.offsets.products)),
-        ownership=np.ones((panel.shares.size, int(np.diff(panel.offsets.firm_products).max()))),
+        ownership=ownership,
         kappa=np.ones(number),
         d_kappa=np.empty(number),
         conditionals=rows_on_lines(panel.shares.size, agents),

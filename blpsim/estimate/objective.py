@@ -243,7 +243,7 @@ def _weighted(moments: Moments, setting: Setting, weighting: Matrix) -> Moments:
 def _state(panel: Panel, moments: Moments, links: Integers) -> State:
     number, markets = panel.shares.size, panel.log_outside.size
     agents = int(np.diff(panel.offsets.agents).max())
-    firm = int(np.diff(panel.offsets.firm_products).max())
+    firm = int(np.diff(panel.offsets.firm_products).max(initial=0))
     supply = moments.supply_instruments.shape[0] > 0
     rows, k2 = number if supply else 0, panel.x2.shape[1]
     m = moments.weighting.shape[0]
@@ -257,7 +257,7 @@ def _state(panel: Panel, moments: Moments, links: Integers) -> State:
         factors=np.empty((rows, firm)),
         pivots=np.zeros(rows, np.int64),
         own=np.empty(rows),
-        eta=np.empty(rows),
+        eta=np.zeros(rows),
         costs=np.empty(rows),
         xi=np.empty(number),
         omega=np.empty(rows),

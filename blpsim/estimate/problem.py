@@ -5,16 +5,19 @@ from __future__ import annotations
 from dataclasses import replace
 
 from blpsim.checks import check
-from blpsim.errors import ParameterError
+from blpsim.economy.economy import Owners
+from blpsim.errors import ConfigurationError, ParameterError
 from blpsim.estimate.evaluation import Evaluation, evaluated
 from blpsim.estimate.gmm import GMM
 from blpsim.estimate.result import Result
 from blpsim.estimate.setting import Setting, check_setting, make_setting
 from blpsim.estimate.solve import first_step, solve
 from blpsim.model.agents import read_agents
+from blpsim.model.conduct import Conduct, Ownership, read_conduct
 from blpsim.model.integration import Integration
 from blpsim.model.layout import Layout, layout
 from blpsim.model.model import Model
+from blpsim.model.ownership import PriceSetting, given_ownership, read_ownership
 from blpsim.model.panel import Agents, Products
 from blpsim.model.parameters import Parameters
 from blpsim.model.products import read_products
@@ -31,13 +34,22 @@ class Problem:
         products: Table | Products,
         agents: Table | Agents | None = None,
         integration: Integration | None = None,
+        ownership: Owners | None = None,
+        conduct: Conduct | Ownership | str | None = None,
     ) -> None:
         """Read and check the data.
+
+        ownership  whose profits the setter of each price has in mind: (N, J*) as ``build_ownership`` returns
+                   it, unless columns ``ownership0, ownership1, ..`` of products hold it; an ``Ownership``
+        conduct    instead: a name as ``"perfect_competition"``, or an ``Ownership``; by default each firm
+                   sets the prices of its products
 
         Raises
         ------
         DataError
             For data that the model cannot be estimated on, naming the column and what is wrong with it.
+        ConfigurationError
+            When several of these say who sets prices, or a rule does not fit the firms.
         """
         check("model", model, Model)
         check("integration", integration, Integration | None)
@@ -45,9 +57,9 @@ class Problem:
         excluded = (read.matrix("demand_instruments"), read.matrix("supply_instruments"))
         supply = model.supply is not None
         self._agents, self._integration = agents, integration
-        self.setting = make_setting(
-            model, read, read_agents(agents, integration, read, model), excluded, supply
-        )
+        people = read_agents(agents, integration, read, model)
+        how = _price_setting(read, ownership, conduct)
+        self.setting = make_setting(model, read, people, excluded, supply, how)
         check_setting(self.setting, _instrument_names(self.setting))
 
     def solve(self, parameters: Parameters, gmm: GMM | None = None) -> Result:
@@ -92,6 +104,23 @@ class Problem:
             return replace(self.setting, resampled=given_agents(how, products, model))
         redrawn = redrawn_agents(how, self._agents, self._integration, products, model)
         return replace(self.setting, resampled=redrawn)
+
+
+def _price_setting(
+    products: Products, ownership: Owners | None, conduct: Conduct | Ownership | str | None
+) -> PriceSetting:
+    columns = given_ownership(products)
+    if ownership is not None and columns is not None:
+        why = "both say who sets prices"
+        raise ConfigurationError("ownership", ownership, "None beside columns of ownership", why)
+    if conduct is not None and (ownership is not None or columns is not None):
+        raise ConfigurationError("conduct", conduct, "None beside ownership", "both say who sets prices")
+    if conduct is not None:
+        read_conduct("conduct", conduct)
+    given = conduct if ownership is None else ownership
+    if given is None:
+        return columns or Conduct.BERTRAND
+    return read_ownership("ownership" if conduct is None else "conduct", given, products)
 
 
 def _check_identification(setting: Setting, layout: Layout) -> None:

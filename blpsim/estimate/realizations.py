@@ -152,7 +152,7 @@ def _realized(fitted: Fitted, demand: PricedDemand, errors: Errors, given: Vecto
     drawn = replace(demand, delta=fitted.delta - fitted.xi + errors.xi)
     costs = _costs(fitted, errors.omega) if setting.supply else fitted.costs
     if given is None:
-        equilibrium = equilibrium_prices(drawn, costs)
+        equilibrium = equilibrium_prices(drawn, costs, setting.setters)
         prices, found = equilibrium.prices, equilibrium.residuals < PriceIteration().tolerance
     else:
         prices, found = given, np.ones(products.markets, np.bool_)

@@ -9,9 +9,11 @@ import numpy as np
 from blpsim.arrays import Integers, Matrix, Panel, Slopes, Vector
 from blpsim.errors import DataError
 from blpsim.model.absorption import Absorber, fixed_effects
+from blpsim.model.conduct import Conduct
 from blpsim.model.formula import Formula
 from blpsim.model.layout import Layout
 from blpsim.model.model import Model, ModelColumns
+from blpsim.model.ownership import PriceSetters, PriceSetting, price_setters
 from blpsim.model.panel import Agents, Products, offsets
 from blpsim.model.resampling import Resampled
 
@@ -43,6 +45,10 @@ class Setting:
     supply_absorber: Absorber | None
     start_delta: Vector = field(repr=False)
     """(N,) mean utilities of plain logit."""
+    conduct: PriceSetting
+    """How prices are taken to be set."""
+    setters: PriceSetters = field(repr=False)
+    """Who sets them; without a supply side it plays no role."""
     resampled: Resampled | None = None
     """Returns other agents for 0, 1, ..., then None; None where simulation error is not accounted for."""
 
@@ -63,7 +69,7 @@ class Setting:
         totals = np.add.reduceat(agents.weights, agents.market_offsets[:-1])
         outside = totals - np.add.reduceat(products.shares, products.market_offsets[:-1])
         return Panel(
-            offsets(products, agents),
+            self.setters.within(offsets(products, agents)),
             consumers,
             self.x2,
             self.slopes,
@@ -81,10 +87,12 @@ def make_setting(
     agents: Agents,
     instruments: tuple[Matrix, Matrix],
     supply: bool,
+    conduct: PriceSetting = Conduct.BERTRAND,
 ) -> Setting:
     """Return the setting of an estimation.
 
     instruments  (N, MD') and (N, MS') excluded instruments; exogenous columns of X1 and X3 join them
+    conduct      how prices are taken to be set
     """
     data = products.columns
     columns = model.bind(data, agents.demographic_names)
@@ -110,6 +118,8 @@ def make_setting(
         demand_absorber=demand_absorber,
         supply_absorber=supply_absorber,
         start_delta=logit_delta(products),
+        conduct=conduct,
+        setters=price_setters(conduct if supply else Conduct.BERTRAND, products),
     )
 
 

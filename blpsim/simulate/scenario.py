@@ -16,10 +16,11 @@ from blpsim.errors import ConfigurationError
 from blpsim.fingerprint import LATER, fingerprint
 from blpsim.model.blocks import Blocks
 from blpsim.model.columns import PRICES, Columns
-from blpsim.model.conduct import Conduct, read_conduct
+from blpsim.model.conduct import Conduct, Ownership, read_conduct
 from blpsim.model.expressions import Data
 from blpsim.model.integration import Integration
 from blpsim.model.model import Model, ModelColumns, ModelNames
+from blpsim.model.ownership import price_setters
 from blpsim.model.panel import Agents, Products
 from blpsim.model.parameters import Parameters
 from blpsim.simulate.distributions import AnyDistribution, check_distributions
@@ -69,8 +70,9 @@ class Scenario:
     """Whose choices make the shares; None for a model without X2."""
     demographics: Demographics | None = None
     """A distribution for each variable of the demographics, or a data frame to resample."""
-    conduct: Conduct | str = Conduct.BERTRAND
-    """How firms set prices; with ``monopoly`` one decision maker sets all prices of a market."""
+    conduct: Conduct | Ownership | str = Conduct.BERTRAND
+    """How firms set prices; with ``monopoly`` one decision maker sets all prices of a market, with an
+    ``Ownership`` firms have each other's profits in mind."""
     prices: PriceIteration = field(default_factory=PriceIteration)
     """How equilibrium prices are solved for."""
     stream_key: str = field(default="", compare=False)
@@ -88,7 +90,9 @@ class Scenario:
         self._check_nests()
         self._check_consumers()
         self._check_supply()
-        columns = self._columns(self._products(_PROBE))
+        products = self._products(_PROBE)
+        price_setters(read_conduct("Scenario.conduct", self.conduct), products)
+        columns = self._columns(products)
         object.__setattr__(self, "_truth", Bound(columns.names, true_blocks(self.truth, columns)))
         if self.consumers is not None:
             self.consumers.check(len(columns.names.x2))
@@ -200,7 +204,7 @@ class Scenario:
 
     def _solved(self, products: Products, columns: ModelColumns, agents: Agents, shocks: Shocks) -> Dataset:
         """Return the dataset with the prices and shares that follow from what was drawn."""
-        blocks, costs = self._truth.blocks, None
+        blocks, costs, conduct = self._truth.blocks, None, read_conduct("Scenario.conduct", self.conduct)
         if self.model.supply is None:
             demand = demand_for(self.model, columns, products, agents, blocks, shocks.xi)
             found = at_given_prices(demand)
@@ -209,7 +213,7 @@ class Scenario:
             demand = demand_for(
                 self.model, columns, products.replaced(prices=costs), agents, blocks, shocks.xi
             )
-            found = equilibrium_prices(demand, costs, Conduct(self.conduct), self.prices)
+            found = equilibrium_prices(demand, costs, price_setters(conduct, products), self.prices)
         products = products.replaced(prices=found.prices, shares=found.shares)
         economy = Economy(
             model=self.model,
@@ -220,7 +224,7 @@ class Scenario:
             xi=shocks.xi,
             omega=None if costs is None else shocks.omega,
             costs=costs,
-            conduct=Conduct(self.conduct),
+            conduct=conduct,
         )
         return Dataset(economy=economy, status=found.status, residuals=found.residuals, source=self)
 
@@ -270,7 +274,7 @@ class Scenario:
                 raise ConfigurationError(f"Scenario.model.{name}", getattr(self.model, name), "None", why)
         if self.model.supply is None and self.conduct is not Conduct.BERTRAND:
             why = "without Model.supply prices are drawn, not set"
-            raise ConfigurationError("Scenario.conduct", str(self.conduct), "left at its default", why)
+            raise ConfigurationError("Scenario.conduct", self.conduct, "left at its default", why)
 
 
 def _priced(products: Products) -> Data:

@@ -10,7 +10,7 @@ import blpsim as bs
 from blpsim.model.characteristics import instrument_source
 from blpsim.model.layout import layout
 from blpsim.model.model import Model
-from blpsim.model.nests import ALONE, nest_blocks, nested
+from blpsim.model.nests import UNCORRELATED, nest_blocks, nested
 from blpsim.model.products import read_products
 
 MODEL = Model(linear="1 + x + prices", nonlinear="0 + x", nests="kind")
@@ -43,10 +43,10 @@ def test_each_market_has_the_nests_of_its_products(products):
     np.testing.assert_allclose(blocks.shares(products.shares, products.market_offsets) * 40, [2, 8, 13, 5])
 
 
-def test_without_nests_each_product_is_alone(products):
+def test_without_nests_all_products_of_a_market_are_in_one_without_correlation(products):
     blocks = nest_blocks(dataclasses.replace(MODEL, nests=None), products)
-    assert blocks.groups.tolist() == [ALONE] * 7
-    assert blocks.nests.tolist() == [0, 1, 2, 3, 0, 1, 2]
+    assert blocks.groups.tolist() == [UNCORRELATED] * 2
+    assert blocks.nests.tolist() == [0] * 7
     assert nested(dataclasses.replace(MODEL, nests=None), products, np.empty(0)) is None
 
 
