@@ -16,6 +16,7 @@ import numpy as np
 from blpsim.checks import check, check_count
 from blpsim.errors import StoreError
 from blpsim.kernels.compile import are_compiled
+from blpsim.model.conduct import Conduct, Ownership
 from blpsim.run.executor import Executor
 from blpsim.run.inprocess import InProcess
 from blpsim.run.interrupt import Interrupt
@@ -311,15 +312,21 @@ def _workers(workers: int | None) -> int:
 
 
 def _uncompiled(design: Design) -> list[bool]:
-    """Return whether kernels with nests, or without, or both, have yet to be compiled for a design."""
+    """Return whether kernels for nests and ownership, or others, or both, are to be compiled for a design."""
     scenarios = [design.scenario(name) for name in design.scenarios]
-    kinds = {_has_nests(scenario) for scenario in scenarios}
+    estimators: list[object] = [None, *design.estimators.values()]
+    kinds = {_is_general(scenario, estimator) for scenario in scenarios for estimator in estimators}
     ours = any(type(p).__module__.startswith("blpsim.") for p in (*scenarios, *design.estimators.values()))
     return [nested for nested in sorted(kinds) if ours and not are_compiled(nested=nested)]
 
 
-def _has_nests(scenario: object) -> bool:
-    return getattr(getattr(scenario, "model", None), "nests", None) is not None
+def _is_general(scenario: object, estimator: object) -> bool:
+    """Return whether an estimator, or with None the scenario, needs the kernels for nests and ownership."""
+    model = getattr(estimator, "model", None) or getattr(scenario, "model", None)
+    conduct = getattr(estimator, "conduct", None) or getattr(scenario, "conduct", None)
+    if getattr(model, "nests", None) is not None or isinstance(conduct, Ownership):
+        return True
+    return estimator is not None and conduct == Conduct.PERFECT_COMPETITION
 
 
 def _ignore(moment: Moment) -> None:

@@ -22,7 +22,7 @@ from blpsim.economy.counterfactuals import margins, reassigned
 from blpsim.economy.equilibrium import PricedDemand, PriceIteration, Prices, equilibrium_prices
 from blpsim.errors import ConfigurationError, DataError
 from blpsim.model.conduct import Conduct, Ownership, read_conduct
-from blpsim.model.model import Model
+from blpsim.model.model import Model, ModelNames
 from blpsim.model.nests import nested
 from blpsim.model.ownership import OwnershipMatrix, PriceSetters, PriceSetting, price_setters, read_ownership
 from blpsim.model.panel import Agents, Products, offsets
@@ -57,6 +57,11 @@ class Economy:
     def offsets(self) -> Offsets:
         """Where each market's products, agents and firms stand."""
         return offsets(self.products, self.agents)
+
+    @property
+    def names(self) -> ModelNames:
+        """The labels of the model's columns, which parameters are named after."""
+        return self.model.bind(self.products.columns, self.agents.demographic_names).names
 
     @property
     def market_ids(self) -> NDArray[Any]:

@@ -23,8 +23,10 @@ from blpsim.estimate.realizations import drawn_errors
 from blpsim.estimate.result import Result
 from blpsim.estimate.setting import Setting, make_setting
 from blpsim.estimate.solve import solve
-from blpsim.estimate.starts import Bounds, Starts
+from blpsim.estimate.starts import Bounds, Starts, starting_values
+from blpsim.fingerprint import LATER
 from blpsim.model.characteristics import instrument_source
+from blpsim.model.conduct import Conduct, Ownership, read_conduct
 from blpsim.model.importance import ImportanceSampling
 from blpsim.model.instruments import Excluded, Instruments, Optimal, Sums
 from blpsim.model.integration import Integration
@@ -96,8 +98,15 @@ class Scenario(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Estimator:
-    """BLP by GMM on the datasets of a scenario."""
+    """BLP by GMM on the datasets of a scenario; another model or conduct than its own is misspecification."""
 
+    model: Model | None = field(default=None, metadata=LATER)
+    """The model that is estimated; None: the scenario's."""
+    parameters: Parameters | None = field(default=None, metadata=LATER)
+    """Values of another model's parameters that starts are drawn around, block by block; without them, and by
+    default, parameters that the scenario has by the same names start around their true values."""
+    conduct: Conduct | Ownership | str | None = field(default=None, metadata=LATER)
+    """How prices are taken to be set, by the supply side and at the estimated economy; None: as they are."""
     instruments: Instruments | Optimal = field(default_factory=Sums)
     """Excluded instruments; ``Optimal(first=...)`` computes them at another estimator's estimate."""
     integration: Integration | ImportanceSampling | Literal["generator"] | None = None
@@ -113,10 +122,21 @@ class Estimator:
     def __post_init__(self) -> None:
         """Refuse parts of other kinds, and bounds that are none."""
         check_fields(self)
+        if self.conduct is not None:
+            object.__setattr__(self, "conduct", read_conduct("Estimator.conduct", self.conduct))
+        if self.parameters is not None and self.model is None:
+            why = "starts are drawn around the scenario's truth"
+            raise ConfigurationError("Estimator.parameters", self.parameters, "None without a model", why)
         if isinstance(self.instruments, Optimal):
             check("Optimal.first", self.instruments.first, Estimator)
         if isinstance(self.integration, ImportanceSampling):
             check("ImportanceSampling.first", self.integration.first, Estimator)
+            first = cast(Estimator, self.integration.first)
+            if first.model != self.model:
+                why = "agents are sampled by the choices that they make in it"
+                raise ConfigurationError(
+                    "ImportanceSampling.first.model", first.model, "the model that is estimated", why
+                )
         if isinstance(self.bounds, Mapping):
             replace(self.gmm, bounds=self.bounds)
         if callable(self.gmm.resample_agents):
@@ -128,21 +148,30 @@ class Estimator:
     def names(self, scenario: Scenario) -> tuple[str, ...]:
         """Return the names of what is estimated: beta, sigma, pi, rho, gamma."""
         check("scenario", scenario, Scenario)
-        if self.supply and scenario.model.supply is None:
-            why = "the scenario's model has no supply formula"
+        model = scenario.model if self.model is None else self.model
+        if self.supply and model.supply is None:
+            why = "the model has no supply formula"
             raise ConfigurationError("Estimator.supply", True, "False", why)
-        if (self.integration is None) != (scenario.model.nonlinear is None):
-            why = "random coefficients are integrated over consumers, and an estimator names its own"
+        if (self.integration is None) != (model.nonlinear is None):
             expected = "an Integration" if self.integration is None else "None for a model without X2"
+            why = "random coefficients are integrated over consumers, and an estimator names its own"
             raise ConfigurationError("Estimator.integration", self.integration, expected, why)
-        if isinstance(self.integration, Integration | ImportanceSampling):
-            self.integration.check(len(scenario.names.x2))
         if self.gmm.resample_agents is not None:
-            has_demographics = scenario.model.demographics is not None
             rule = self.integration
             rule = rule.integration if isinstance(rule, ImportanceSampling) else rule
             rule = rule if isinstance(rule, Integration) else None
-            check_random("Estimator.integration", rule, has_demographics)
+            check_random("Estimator.integration", rule, model.demographics is not None)
+        columns = None if self.model is None else _columns_of(self.model, scenario)
+        names = scenario.names if columns is None else columns.names
+        if isinstance(self.integration, Integration | ImportanceSampling):
+            self.integration.check(len(names.x2))
+        elif self.integration is not None and names[1::2] != scenario.names[1::2]:
+            why = "the generator's have nodes and demographics of its own model"
+            raise ConfigurationError("Estimator.integration", self.integration, "an Integration", why)
+        if columns is not None:
+            known = (scenario.truth, scenario.names)
+            start = starting_values(self.parameters, known, columns, self.supply)
+            return layout(start, columns, self.supply).names
         blocks = {"beta", "sigma", "pi", "rho"} | ({"gamma"} if self.supply else set())
         values = scenario.truth.by_name(scenario.names)
         return tuple(name for name in values if name.partition("[")[0] in blocks)
@@ -164,16 +193,20 @@ class Estimator:
         return solution
 
     def _solution(self, dataset: Dataset, streams: Streams) -> Solution:
-        economy = dataset.economy
-        columns = economy.model.bind(economy.products.columns, dataset.economy.agents.demographic_names)
-        bound = layout(_start(economy.parameters, columns, self.supply), columns, self.supply)
+        economy, columns = dataset.economy, self._columns(dataset, streams)
+        if self.model is None:
+            start = _start(economy.parameters, columns, self.supply)
+        else:
+            known = (economy.parameters, economy.names)
+            start = starting_values(self.parameters, known, columns, self.supply)
+        bound = layout(start, columns, self.supply)
         try:
             return self._solved(dataset, streams, columns, bound)
         except np.linalg.LinAlgError:
             return Solution(layout=bound, failure=Status.SINGULAR)
 
     def _solved(self, dataset: Dataset, streams: Streams, columns: ModelColumns, bound: Layout) -> Solution:
-        economy, failed = dataset.economy, Solution(layout=bound)
+        products, failed = dataset.economy.products, Solution(layout=bound)
         first, failed_draws = self._first(dataset, streams), None
         agents = self._agents(dataset, streams, "estimation")
         if isinstance(agents, Status):
@@ -188,7 +221,9 @@ class Estimator:
             excluded, failed_draws = found.excluded, int(found.failed_draws.sum())
         else:
             excluded = self._excluded(dataset, columns)
-        setting = make_setting(economy.model, economy.products, agents, excluded, self.supply)
+        how = self.conduct or dataset.economy.conduct
+        how = read_conduct("Estimator.conduct", how) if isinstance(how, str) else how
+        setting = make_setting(self._model(dataset), products, agents, excluded, self.supply, how)
         setting = replace(setting, resampled=self._resampled(dataset, streams))
         gmm = self._bounded(bound, columns)
         lower, upper = gmm.theta_bounds(bound)
@@ -208,7 +243,7 @@ class Estimator:
 
     def _agents(self, dataset: Dataset, streams: Streams, role: str) -> Agents | Status:
         """Return the agents that are integrated over, or why there are none."""
-        model, rule = dataset.economy.model, self.integration
+        model, rule = self._model(dataset), self.integration
         if not isinstance(rule, Integration | ImportanceSampling | None):
             return dataset.economy.agents
         if not isinstance(rule, ImportanceSampling):
@@ -234,6 +269,17 @@ class Estimator:
         sample = sample_agents(fitted, candidates, Rule(rule.draws, rule.ar_constant), generator)
         return Status.SAMPLING_FAILED if isinstance(sample, TooFew) else sample.agents
 
+    def _model(self, dataset: Dataset) -> Model:
+        return dataset.economy.model if self.model is None else self.model
+
+    def _columns(self, dataset: Dataset, streams: Streams) -> ModelColumns:
+        """Return the columns of the estimated model, with labels of the demographics that its agents have."""
+        model, rule, known = self._model(dataset), self.integration, dataset.economy.agents
+        if self.model is not None and isinstance(rule, Integration | ImportanceSampling | None):
+            rule = rule.integration if isinstance(rule, ImportanceSampling) else rule
+            known = dataset.draw_agents(model, rule, streams, "estimation")
+        return model.bind(dataset.economy.products.columns, known.demographic_names)
+
     def _resampled(self, dataset: Dataset, streams: Streams) -> Resampled | None:
         number = self.gmm.resample_agents
         if number is None or callable(number):
@@ -257,7 +303,7 @@ class Estimator:
 
     def _excluded(self, dataset: Dataset, columns: ModelColumns) -> Excluded:
         instruments = cast(Instruments, self.instruments)
-        model, products = dataset.economy.model, dataset.economy.products
+        model, products = self._model(dataset), dataset.economy.products
         nests = None if model.nests is None else model.nest_codes(products.columns)
         return instruments.build(instrument_source(products, columns, nests=nests))
 
@@ -300,6 +346,15 @@ class Solution:
         """Return optimal instruments at the best result, a usable one; None without an equilibrium."""
         fitted, generator = self.best.fitted, streams.generator("optimal instruments")
         return optimal_instruments(fitted, drawn_errors(fitted, how.method, how.draws, generator))
+
+
+def _columns_of(model: Model, scenario: Scenario) -> ModelColumns:
+    """Return the columns of an estimator's own model on a scenario's data."""
+    columns_of = getattr(scenario, "columns_of", None)
+    if not callable(columns_of):
+        why = "the scenario has no columns_of(model), which says what another model's parameters are"
+        raise ConfigurationError("Estimator.model", model, "None, the scenario's", why)
+    return cast(ModelColumns, columns_of(model))
 
 
 class _Memory(threading.local):

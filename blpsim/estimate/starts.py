@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
-from dataclasses import dataclass, field
-from typing import Literal
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field, replace
+from functools import lru_cache
+from typing import Literal, cast
 
 import numpy as np
 
@@ -12,7 +13,10 @@ from blpsim.arrays import Matrix, Vector
 from blpsim.checks import check_count, check_fields
 from blpsim.errors import ConfigurationError
 from blpsim.fingerprint import LATER
+from blpsim.model.blocks import Block, block_names
 from blpsim.model.layout import Layout
+from blpsim.model.model import ModelColumns, ModelNames
+from blpsim.model.parameters import Parameters
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,3 +79,57 @@ class Bounds:
                 upper = max(value, self.highest_rho)
             bounds[name] = (float(lower), float(upper))
         return bounds
+
+
+@lru_cache(maxsize=256)
+def starting_values(
+    given: Parameters | None, known: tuple[Parameters, ModelNames], columns: ModelColumns, supply: bool
+) -> Parameters:
+    """Return values of another model's parameters that starts are drawn around; linear ones are left out.
+
+    given   blocks that replace what is known of them
+    known   the truth of the scenario, and its labels, by which parameters are found
+    supply  whether the supply side is estimated, so that coefficients on prices need a value
+
+    Raises
+    ------
+    ConfigurationError
+        When the optimizer has nowhere to start from.
+    ParameterError
+        For given values that the model does not have.
+    """
+    values, estimated = known[0].by_name(known[1], zeros=True), known[0].estimated(known[1])
+    blocks: dict[str, Block] = {}
+    free: dict[str, bool] = {}
+    for block, elements in block_names(columns.names, common_rho="rho" in values).items():
+        blocks[block] = None if given is None else getattr(given, block)
+        if blocks[block] is None:
+            blocks[block] = {name: values[name] for name in elements if name in values}
+            free |= {name: estimated[name] for name in elements if name in values}
+    free |= {} if given is None else cast(Mapping[str, bool], given.free or {})
+    free = {name: is_free for name, is_free in free.items() if name.startswith(("sigma", "pi", "rho"))}
+    start = Parameters(**{**blocks, "gamma": None}, free=free)
+    _check_start(start, columns, supply)
+    kept = columns.x1.depends_on_prices & supply
+    return replace(start, beta=np.where(kept, start.blocks(columns.names).beta, np.nan))
+
+
+def _check_start(start: Parameters, columns: ModelColumns, supply: bool) -> None:
+    """Refuse parameters of another model that leave a part of it without a value to start from."""
+    names, estimated = columns.names, start.estimated(columns.names)
+    beta, values = start.blocks(names).beta, start.by_name(names)
+    moved = [name for name, value in values.items() if value or estimated[name]]
+    missing = [
+        f"beta[{name}]"
+        for name, priced, value in zip(names.x1, columns.x1.depends_on_prices, beta, strict=True)
+        if supply and priced and np.isnan(value)
+    ]
+    missing += [
+        f"sigma[{name},{name}]"
+        for name in names.x2
+        if not any(key.startswith((f"sigma[{name},", f"pi[{name},")) for key in moved)
+    ]
+    missing += ["rho"] if names.nests and not any(key.startswith("rho") for key in moved) else []
+    if missing:
+        why = "the scenario's truth has none, and starts are drawn around it"
+        raise ConfigurationError("Estimator.parameters", f"no {missing[0]}", f"a value of {missing[0]}", why)

@@ -179,6 +179,16 @@ class Scenario:
         agents = self.draw_agents(self.model, self.consumers, products, streams, "consumers")
         return self._solved(products, columns, agents, shocks)
 
+    def columns_of(self, model: Model) -> ModelColumns:
+        """Return the columns that another model, as an estimator's, has on the scenario's data.
+
+        Raises
+        ------
+        FormulaError
+            When a formula names what the scenario does not draw.
+        """
+        return model.bind(_priced(self._products(_PROBE)), self._demographics(model))
+
     def draw_agents(
         self, model: Model, integration: Integration | None, products: Products, streams: Streams, role: str
     ) -> Agents:
@@ -196,11 +206,11 @@ class Scenario:
         return draw_products(self.markets, self.characteristics, streams, nests)
 
     def _columns(self, products: Products) -> ModelColumns:
-        return self.model.bind(_priced(products), self._demographics())
+        return self.model.bind(_priced(products), self._demographics(self.model))
 
-    def _demographics(self) -> Columns:
+    def _demographics(self, model: Model) -> Columns:
         names = Population(demographics=self.demographics).names
-        return self.model.bind_demographics({name: np.ones(1) for name in names})
+        return model.bind_demographics({name: np.ones(1) for name in names})
 
     def _solved(self, products: Products, columns: ModelColumns, agents: Agents, shocks: Shocks) -> Dataset:
         """Return the dataset with the prices and shares that follow from what was drawn."""
