@@ -103,6 +103,10 @@ def make_setting(
     demand = np.hstack((instruments[0], exogenous))
     x3 = columns.x3.values(data) if supply else np.empty((products.number, 0))
     other = np.hstack((instruments[1], x3)) if supply else np.empty((products.number, 0))
+    setters = price_setters(conduct if supply else Conduct.BERTRAND, products)
+    rows = _rows(demand, demand_absorber), _rows(other, supply_absorber)
+    if setters.are_price_takers:
+        rows = _independent(rows[0], exogenous.shape[1]), _independent(rows[1], x3.shape[1])
     return Setting(
         model=model,
         columns=columns,
@@ -113,13 +117,13 @@ def make_setting(
         x2=np.ascontiguousarray(columns.x2.values(data)),
         slopes=_slopes(columns, products) if supply else _no_slopes(columns, products),
         x3=_rows(x3, supply_absorber),
-        demand_instruments=_rows(demand, demand_absorber),
-        supply_instruments=_rows(other, supply_absorber),
+        demand_instruments=rows[0],
+        supply_instruments=rows[1],
         demand_absorber=demand_absorber,
         supply_absorber=supply_absorber,
         start_delta=logit_delta(products),
         conduct=conduct,
-        setters=price_setters(conduct if supply else Conduct.BERTRAND, products),
+        setters=setters,
     )
 
 
@@ -175,6 +179,20 @@ def _rows(matrix: Matrix, absorber: Absorber | None) -> Matrix:
     if absorber is not None and matrix.shape[1]:
         matrix = absorber.residualize(matrix)
     return np.ascontiguousarray(matrix.T)
+
+
+def _independent(rows: Matrix, exogenous: int) -> Matrix:
+    """Return instruments, (M, N), zero where they follow from the last ones, the exogenous, and those before.
+
+    Where prices equal costs that are linear, those that are expected follow from what shifts costs.
+    """
+    order = np.roll(np.arange(len(rows)), exogenous)
+    diagonal = np.abs(np.diag(np.linalg.qr(rows[order].T, mode="r")))
+    scales = np.sqrt((rows**2).sum(axis=1))[order]
+    dependent = order[: diagonal.size][diagonal <= _COLLINEAR * scales[: diagonal.size]]
+    kept = np.ones(len(rows), np.bool_)
+    kept[dependent] = False
+    return np.where(kept[:, None], rows, 0.0)
 
 
 def check_setting(setting: Setting, names: tuple[tuple[str, ...], tuple[str, ...]]) -> None:
