@@ -8,6 +8,8 @@ from blpsim.economy.equilibrium import PricedDemand, PriceIteration, equilibrium
 from blpsim.errors import ConfigurationError
 from blpsim.model.conduct import Conduct
 from blpsim.model.formula import compile_formula
+from blpsim.model.ownership import price_setters
+from blpsim.model.panel import Products
 from blpsim.status import Status
 
 SIZES = ([2, 1, 3], [4], [1, 1])
@@ -56,13 +58,20 @@ def derivatives(demand, costs, prices, owners, step=1e-5):
     return np.array([(profit(j, step) - profit(j, -step)) / (2 * step) for j in range(prices.size)])
 
 
-def owners_of(demand, conduct):
+def setters_of(demand, conduct):
     offsets = demand.offsets
-    if conduct is Conduct.MONOPOLY:
-        return np.repeat(np.arange(offsets.products.size - 1), np.diff(offsets.products))
-    if conduct is Conduct.SINGLE_PRODUCT:
-        return np.arange(demand.delta.size)
-    return np.repeat(np.arange(offsets.firm_products.size - 1), np.diff(offsets.firm_products))
+    products = Products(
+        columns={},
+        market_offsets=offsets.products,
+        firm_offsets=offsets.firm_products,
+        market_firms=offsets.firms,
+    )
+    return price_setters(conduct, products)
+
+
+def owners_of(demand, conduct):
+    blocks = setters_of(demand, conduct).products
+    return np.repeat(np.arange(blocks.size - 1), np.diff(blocks))
 
 
 FORMULAS = {
@@ -100,7 +109,7 @@ def test_prices_are_an_equilibrium_whatever_the_formula(formulas):
 def test_each_conduct_maximizes_the_profit_of_its_price_setters(conduct, formulas):
     demand = demand_of(**FORMULAS[formulas])
     costs = costs_of(demand)
-    found = equilibrium_prices(demand, costs, conduct)
+    found = equilibrium_prices(demand, costs, setters_of(demand, conduct))
     gradient = derivatives(demand, costs, found.prices, owners_of(demand, conduct))
     np.testing.assert_allclose(gradient, 0, atol=1e-9)
 
@@ -108,14 +117,17 @@ def test_each_conduct_maximizes_the_profit_of_its_price_setters(conduct, formula
 def test_fewer_decision_makers_charge_more():
     demand = demand_of()
     ranked = [Conduct.PERFECT_COMPETITION, Conduct.SINGLE_PRODUCT, Conduct.BERTRAND, Conduct.MONOPOLY]
-    means = [equilibrium_prices(demand, costs_of(demand), conduct).prices.mean() for conduct in ranked]
+    means = [
+        equilibrium_prices(demand, costs_of(demand), setters_of(demand, conduct)).prices.mean()
+        for conduct in ranked
+    ]
     assert means == sorted(means)
     assert len(set(means)) == len(means)
 
 
 def test_prices_equal_costs_under_perfect_competition():
     demand = demand_of()
-    found = equilibrium_prices(demand, costs_of(demand), Conduct.PERFECT_COMPETITION)
+    found = equilibrium_prices(demand, costs_of(demand), setters_of(demand, Conduct.PERFECT_COMPETITION))
     np.testing.assert_array_equal(found.prices, costs_of(demand))
     np.testing.assert_allclose(found.shares, shares_at_prices(demand, costs_of(demand)), rtol=1e-12)
 
