@@ -20,6 +20,8 @@ class Case:
     model: Mapping[str, Any]
     """Keyword arguments of ``bs.Model``."""
     products: Columns
+    ownership: NDArray[np.float64] | None = None
+    """Stacked ownership matrices, a row for each of the products'; None: firms own their products."""
     agents: Columns | None = None
     nodes: int | None = None
     """Level of a quadrature rule; None: the agents' own nodes."""

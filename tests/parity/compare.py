@@ -54,7 +54,8 @@ def peer_quantities(case: Case) -> dict[str, Array]:
     if case.has_supply:
         transformed = flat(result.tilde_costs)
         costs = np.exp(transformed) if case.model.get("costs") == "log" else transformed
-        found |= {"costs": costs, "prices": flat(result.compute_prices(firm_ids=merged(case), costs=costs))}
+        owners = {"firm_ids": merged(case)} if case.ownership is None else {"ownership": merged_owners(case)}
+        found |= {"costs": costs, "prices": flat(result.compute_prices(**owners, costs=costs))}
     return found
 
 
@@ -68,7 +69,8 @@ def own_quantities(case: Case) -> dict[str, Array]:
     )
     if case.has_supply:
         costs = flat(result.costs)
-        found |= {"costs": costs, "prices": own_prices(case, flat(result.delta), merged(case), costs)}
+        prices = own_prices(case, flat(result.delta), merged(case), costs, merged_owners(case))
+        found |= {"costs": costs, "prices": prices}
     return found
 
 
@@ -95,3 +97,16 @@ def merged(case: Case) -> Array:
     first, second = np.unique(ids)[:2]
     ids[ids == second] = first
     return ids
+
+
+def merged_owners(case: Case) -> Array | None:
+    """Return ownership matrices after the same two firms have merged, None where firms own products."""
+    if case.ownership is None:
+        return None
+    owners, first = case.ownership.copy(), merged(case)
+    joined = first == np.unique(case.products["firm_ids"])[0]
+    for market in np.unique(case.products["market_ids"]):
+        rows = np.flatnonzero((case.products["market_ids"] == market) & joined)
+        places = np.searchsorted(np.flatnonzero(case.products["market_ids"] == market), rows)
+        owners[np.ix_(rows, places)] = 1.0
+    return owners

@@ -65,6 +65,27 @@ def _identifiers(generator: np.random.Generator) -> tuple[Array, Array]:
     return markets, firms
 
 
+def draw_ownership(
+    features: Features, products: dict[str, Array], generator: np.random.Generator
+) -> Array | None:
+    """Return stacked matrices: fractions of other firms' profits in [0, 0.5], by firm or by product."""
+    if not features.ownership:
+        return None
+    firms, names = np.unique(products["firm_ids"], return_inverse=True)[::-1]
+    kappa = generator.uniform(0, 0.5, (names.size, names.size))
+    kappa = np.maximum(kappa, kappa.T) * (kappa > 0.1) * (kappa.T > 0.1)
+    counts = np.unique(products["market_ids"], return_counts=True)[1]
+    stacked = np.full((firms.size, counts.max()), np.nan)
+    for market in np.unique(products["market_ids"]):
+        rows = np.flatnonzero(products["market_ids"] == market)
+        same = firms[rows][:, None] == firms[rows]
+        weights = kappa[np.ix_(firms[rows], firms[rows])]
+        if features.ownership == "asymmetric":
+            weights = generator.uniform(0, 0.5, weights.shape) * (generator.uniform(size=weights.shape) < 0.7)
+        stacked[rows, : rows.size] = np.where(same, 1.0, weights)
+    return stacked
+
+
 def draw_agents(
     features: Features, markets: Array, dimensions: int, generator: np.random.Generator
 ) -> dict[str, Array] | None:
@@ -164,6 +185,7 @@ def equilibrium(
     agents: dict[str, Array] | None,
     truth: Truth,
     generator: np.random.Generator,
+    ownership: Array | None = None,
 ) -> dict[str, Array]:
     """Return equilibrium prices and shares with fixed effects in the errors; PyBLP finds them."""
     number = products["x"].size
@@ -172,7 +194,7 @@ def equilibrium(
     demographics = pyblp.Formulation(formula(features.demographics, "0")) if features.demographics else None
     simulation = pyblp.Simulation(
         formulations(economy_model(features)),
-        products,
+        products if ownership is None else products | {"ownership": ownership},
         beta=truth.beta,
         sigma=truth.sigma,
         pi=truth.pi,

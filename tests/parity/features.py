@@ -45,6 +45,8 @@ class Features:
     bounded_costs: bool
     nests: str
     """Whether products are in nests: "" or "common" or "apart", as their rho is."""
+    ownership: str
+    """Whose profits price setters have in mind: "" their firm's, "partial" or "asymmetric" others' too."""
     string_ids: bool
     shuffled: bool
 
@@ -73,14 +75,18 @@ class Features:
             "given linear" if self.given_linear else "",
             "bounded costs" if self.bounded_costs else "",
             f"{self.nests} rho" if self.nests else "",
+            f"{self.ownership} ownership" if self.ownership else "",
         ]
         used = (*self.linear, *self.nonlinear)
         return (*filter(None, chosen), *(term for term in PRICE_TERMS[1:] if term in used))
 
 
-def draw_features(generator: np.random.Generator, *, nested: bool, ruled: bool) -> Features:
+def draw_features(
+    generator: np.random.Generator, owners: np.random.Generator | None, *, nested: bool, ruled: bool
+) -> Features:
     """Return random choices; rare ones are drawn often enough to appear in forty problems.
 
+    owners  draws whether firms have others' profits in mind; None: they do not
     nested  whether products may be in nests
     ruled   whether rules may be others than the product rule
     """
@@ -118,6 +124,7 @@ def draw_features(generator: np.random.Generator, *, nested: bool, ruled: bool) 
         given_linear=often(0.25),
         bounded_costs=supply and often(0.3),
         nests=nests,
+        ownership=str(owners.choice(["", "partial", "asymmetric"])) if owners and supply else "",
         string_ids=often(0.5),
         shuffled=often(0.6),
     )

@@ -14,6 +14,7 @@ from blpsim.arrays import Tastes
 from blpsim.economy.equilibrium import PricedDemand, equilibrium_prices
 from blpsim.model.layout import layout
 from blpsim.model.nests import nested
+from blpsim.model.ownership import OwnershipMatrix, price_setters
 from blpsim.model.panel import Products, offsets
 
 from .case import Case
@@ -24,7 +25,9 @@ def own_problem(case: Case) -> Any:
     agents = None if case.agents is None else pd.DataFrame(dict(case.agents))
     integration = None if case.nodes is None else bs.Integration(case.rule, case.nodes)
     products = pd.DataFrame(dict(case.products))
-    return bs.Problem(bs.Model(**case.model), products, agents, integration=integration)
+    return bs.Problem(
+        bs.Model(**case.model), products, agents, integration=integration, ownership=case.ownership
+    )
 
 
 def own_parameters(case: Case) -> Any:
@@ -75,10 +78,17 @@ def own_demand(
 
 
 def own_prices(
-    case: Case, delta: NDArray[np.float64], firm_ids: NDArray[Any], costs: NDArray[np.float64]
+    case: Case,
+    delta: NDArray[np.float64],
+    firm_ids: NDArray[Any],
+    costs: NDArray[np.float64],
+    ownership: NDArray[np.float64] | None = None,
 ) -> NDArray[np.float64]:
     """Return equilibrium prices, (N,), in the order of the user's rows."""
     demand, products = own_demand(case, delta, firm_ids)
     order = products.order
-    found = equilibrium_prices(demand, costs if order is None else costs[order])
+    setters = price_setters(bs.Conduct.BERTRAND, products)
+    if ownership is not None:
+        setters = price_setters(OwnershipMatrix(ownership), products)
+    found = equilibrium_prices(demand, costs if order is None else costs[order], setters)
     return products.restored(found.prices)

@@ -17,11 +17,11 @@ pyblp.options.digits = 12
 
 def peer_problem(case: Case) -> pyblp.Problem:
     """Return PyBLP's problem."""
-    agents = case.agents
+    agents, owned = case.agents, {} if case.ownership is None else {"ownership": case.ownership}
     formulated = case.model.get("demographics")
     return pyblp.Problem(
         formulations(case.model),
-        stacked(case.products, "demand_instruments", "supply_instruments"),
+        stacked(case.products, "demand_instruments", "supply_instruments") | owned,
         None if formulated is None else pyblp.Formulation(formulated),
         None if agents is None else stacked(agents, "nodes"),
         integration=None if case.nodes is None else pyblp.Integration(case.rule, case.nodes),

@@ -14,6 +14,7 @@ from .economies import (
     Truth,
     draw_agents,
     draw_instruments,
+    draw_ownership,
     draw_products,
     draw_truth,
     economy_model,
@@ -28,27 +29,39 @@ Array = NDArray[Any]
 
 
 EARLIER = 40
-"""Problems of smaller seeds are without nests, which every other may have from there on, and new rules."""
+"""Problems of smaller seeds are without nests, which every other may have from there on, new rules, and
+other ownership than by firms, which every third may have."""
 
 
 def random_case(seed: int) -> Case:
     """Return the problem of this seed, at parameters near those that made its data."""
     generator = np.random.default_rng([19950701, seed])
-    features = draw_features(generator, nested=seed >= EARLIER and seed % 2 == 0, ruled=seed >= EARLIER)
+    # Another generator's child leaves all other draws as they are.
+    owners = (
+        np.random.default_rng([19950701, seed]).spawn(9)[8] if seed >= EARLIER and seed % 3 == 0 else None
+    )
+    features = draw_features(
+        generator, owners, nested=seed >= EARLIER and seed % 2 == 0, ruled=seed >= EARLIER
+    )
     products = draw_products(features, generator)
+    ownership = None if owners is None else draw_ownership(features, products, owners)
     dimensions = len(features.nonlinear)
     agents = draw_agents(features, products["market_ids"], dimensions, generator)
     truth = draw_truth(features, generator)
-    products |= equilibrium(features, products, agents, truth, generator)
+    products |= equilibrium(features, products, agents, truth, generator, ownership)
     start = draw_start(features, truth, generator)
     moved = sum(int(np.count_nonzero(start[name])) for name in ("sigma", "pi", "rho") if name in start)
     products |= draw_instruments(products, min(16, 3 + moved + int(generator.integers(0, 3))), 4)
     if features.dropped_sigma and agents is not None and generator.uniform() < 0.5:
         del agents[f"nodes{dimensions - 1}"]
+    order = new_order(products["x"].size, features, generator)
     case = Case(
         name=f"seed {seed}",
         model=model_of(features),
-        products=reordered(products, features, generator),
+        products={name: column[order] for name, column in products.items()},
+        ownership=None
+        if ownership is None
+        else reordered_ownership(ownership, products["market_ids"], order),
         agents=None if agents is None else reordered(agents, features, generator),
         nodes=rule_level(features) if features.product_rule else None,
         rule=features.rule,
@@ -123,9 +136,23 @@ def reordered(
     columns: dict[str, Array], features: Features, generator: np.random.Generator
 ) -> dict[str, Array]:
     """Return the same rows, shuffled where the problem says so."""
-    number = next(iter(columns.values())).size
-    order = generator.permutation(number) if features.shuffled else np.arange(number)
+    order = new_order(next(iter(columns.values())).size, features, generator)
     return {name: column[order] for name, column in columns.items()}
+
+
+def new_order(number: int, features: Features, generator: np.random.Generator) -> Array:
+    """Return the rows' new order, shuffled where the problem says so."""
+    return generator.permutation(number) if features.shuffled else np.arange(number)
+
+
+def reordered_ownership(ownership: Array, markets: Array, order: Array) -> Array:
+    """Return stacked matrices whose rows and columns follow the new order of rows."""
+    found = np.full_like(ownership, np.nan)
+    for market in np.unique(markets):
+        before, after = np.flatnonzero(markets == market), np.flatnonzero(markets[order] == market)
+        ranks = np.searchsorted(before, order[after])
+        found[after, : after.size] = ownership[np.ix_(before, np.arange(before.size))][np.ix_(ranks, ranks)]
+    return found
 
 
 def random_weights(case: Case, generator: np.random.Generator) -> Array:
