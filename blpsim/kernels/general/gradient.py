@@ -44,12 +44,29 @@ class Firm(NamedTuple):
 
 
 @inner_kernel
+def has_the_same_sums(j: int, market: NestedMarket, firm: Firm) -> bool:
+    """Return whether the sums over a firm's products are for its product j what they are for the one before.
+
+    They are when both are in one nest and are owned alike, so that sums are taken once an owner and nest.
+    """
+    if j == 0 or market.nest[firm.start + j] != market.nest[firm.start + j - 1]:
+        return False
+    for k in range(firm.eta.size):
+        rows_differ = firm.ownership[j, k] != firm.ownership[j - 1, k]
+        if rows_differ or firm.ownership[k, j] != firm.ownership[k, j - 1]:
+            return False
+    return True
+
+
+@inner_kernel
 def fill_owned_sums(sums: Matrix, j: int, market: NestedMarket, firm: Firm) -> None:
-    """Fill sums (3, I*) over the products k of a firm, for its product j.
+    """Fill sums (3, I*) over the products k of a firm, for its product j, with those of j - 1 in them.
 
     They are sum_k H_jk eta_k s_ik, the same over j's nest, and sum_k H_kj m_k A_ik (s_ik + (kappa - 1) c_ik),
     whose last term is for j's nest alone.
     """
+    if has_the_same_sums(j, market, firm):
+        return
     agents, h = market.weights.size, market.nest[firm.start + j]
     markup, near, multiplier = sums[0], sums[1], sums[2]
     for i in range(agents):
@@ -63,7 +80,7 @@ def fill_owned_sums(sums: Matrix, j: int, market: NestedMarket, firm: Firm) -> N
         for i in range(agents):
             markup[i] += earned * row[i]
             multiplier[i] += weighted * slope[i] * row[i]
-        if steep != 0.0 and market.nest[firm.start + k] == h:
+        if market.nest[firm.start + k] == h:
             for i in range(agents):
                 near[i] += earned * row[i]
                 multiplier[i] += weighted * steep * slope[i] * inner[i]
@@ -71,7 +88,12 @@ def fill_owned_sums(sums: Matrix, j: int, market: NestedMarket, firm: Firm) -> N
 
 @inner_kernel
 def fill_markup_sums(sums: Matrix, j: int, market: NestedMarket, firm: Firm, rows: Matrix) -> None:
-    """Fill sums (2, I*) of a firm's product j from rows (J, I*): sum_k H_jk eta_k row_k, and in j's nest."""
+    """Fill sums (2, I*) of a firm's product j from rows (J, I*): sum_k H_jk eta_k row_k, and in j's nest.
+
+    On entry they are those of j - 1.
+    """
+    if has_the_same_sums(j, market, firm):
+        return
     agents, h = market.weights.size, market.nest[firm.start + j]
     markup, near = sums[0], sums[1]
     for i in range(agents):
