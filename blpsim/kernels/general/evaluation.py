@@ -3,7 +3,14 @@
 from __future__ import annotations
 
 from blpsim.arrays import Bench, InversionRule, Matrix, Moments, Nesting, Panel, State, Target, Tastes, Vector
-from blpsim.kernels.choice import copy, fill, fill_coefficients, fill_utilities, is_finite
+from blpsim.kernels.choice import (
+    copy,
+    fill,
+    fill_coefficients,
+    fill_utilities,
+    is_finite,
+    weighted_sums,
+)
 from blpsim.kernels.compile import driver_kernel, inner_kernel
 from blpsim.kernels.evaluation import COEFFICIENTS, FINE, NO_MARKUPS, NOT_FINITE
 from blpsim.kernels.general.choice import NestedMarket, finish_nests
@@ -115,13 +122,18 @@ def fill_nested_firm_block(
         for i in range(weights.size):
             total += weights[i] * slope[i] * row[i]
         own[j] = market.kappa[h] * total
+        if steep == 0.0:
+            for i in range(weights.size):
+                scaled[i] = weights[i] * slope[i] * row[i]
+            weighted_sums(gamma[j, : own.size], probabilities, scaled[: weights.size])
+            continue
         for k in range(own.size):
             other, product = probabilities[k], 0.0
             for i in range(weights.size):
                 scaled[i] = weights[i] * slope[i] * other[i]
             for i in range(weights.size):
                 product += scaled[i] * row[i]
-            if steep != 0.0 and market.nest[start + k] == h:
+            if market.nest[start + k] == h:
                 near = 0.0
                 for i in range(weights.size):
                     near += scaled[i] * inner[i]
