@@ -104,6 +104,9 @@ def _read_kappa(value: object) -> Kappa:
         return {(f, g): _finite(number) for (f, g), number in value.items()}
     if callable(value) and not isinstance(value, type):
         return cast(Callable[[Any, Any], float], value)
+    expected, why = "a number, a mapping, a function, or a square matrix", "it says what firms have in mind"
+    if not isinstance(value, int | float | np.number | np.ndarray | list | tuple):
+        raise ConfigurationError("Ownership.kappa", value, expected, why)
     array = numbers("Ownership.kappa", value)
     if array.ndim == 0:
         if not 0 <= array <= 1:
@@ -111,8 +114,7 @@ def _read_kappa(value: object) -> Kappa:
             raise ConfigurationError("Ownership.kappa", value, "a number in [0, 1]", why)
         return float(array)
     if array.ndim != 2 or array.shape[0] != array.shape[1] or not array.size:
-        expected = "a number, a mapping, a function, or a square matrix"
-        raise ConfigurationError("Ownership.kappa", f"shape {array.shape}", expected, "rows are firms")
+        raise ConfigurationError("Ownership.kappa", f"shape {array.shape}", expected, why)
     return tuple(tuple(row) for row in check_weights("Ownership.kappa", array).tolist())
 
 

@@ -9,6 +9,8 @@ from blpsim.estimate.objective import Objective
 from blpsim.estimate.solve import first_step
 from blpsim.model.layout import layout
 
+from .problems import distance
+
 MARKETS, PRODUCTS = 5, 7
 PARAMETERS = {"beta": [np.nan, np.nan, -1.0], "sigma": [[0.8]]}
 
@@ -29,12 +31,21 @@ def model(nests="nesting_ids", nonlinear="0 + x"):
     return bs.Model(linear="1 + x + prices", nonlinear=nonlinear, supply="1 + w", nests=nests)
 
 
-def objective_of(made, columns, **parameters) -> Objective:
+def objective_of(made, columns, ownership=None, **parameters) -> Objective:
     """Return the first step's objective at these parameters."""
     rule = None if made.nonlinear is None else bs.Integration("product", 5)
-    setting = bs.Problem(made, columns, integration=rule).setting
+    setting = bs.Problem(made, columns, integration=rule, ownership=ownership).setting
     given = bs.Parameters(**PARAMETERS | parameters)
     return first_step(setting, layout(given, setting.columns, True), bs.GMM())
+
+
+def implied_gradient(objective, gradient):
+    """Return how far the gradient that the Jacobian implies is from this, after an evaluation."""
+    objective(objective.layout.theta0)
+    setting, moments, jacobian = objective.setting, objective.moments, objective.jacobian()
+    g = np.vstack((setting.demand_instruments @ jacobian.xi, setting.supply_instruments @ jacobian.omega))
+    implied = 2 * moments.scale * g.T @ moments.weighting @ objective.state.moments / setting.number
+    return distance(implied[objective.layout.theta_positions], gradient)
 
 
 def at_start(objective):

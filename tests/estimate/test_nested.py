@@ -7,7 +7,7 @@ from blpsim.kernels.general.objective import evaluate_nested_with_gradient
 from blpsim.status import Status
 from tests.kernels.entrance import interpreted
 
-from .nested import MARKETS, PRODUCTS, at_start, model, objective_of, tables
+from .nested import MARKETS, PRODUCTS, at_start, implied_gradient, model, objective_of, tables
 from .problems import central_difference, distance
 
 ROUNDING = 1e-11
@@ -26,12 +26,14 @@ def test_the_gradient_is_the_objectives_central_difference(rho):
 @pytest.mark.parametrize("rho", [0.3, [0.2, 0.5, 0.7], 0.93])
 def test_the_jacobian_implies_the_gradient(rho):
     objective = objective_of(model(), tables(), rho=rho)
-    gradient = at_start(objective)[1]
-    setting, moments = objective.setting, objective.moments
-    jacobian = objective.jacobian()
-    g = np.vstack((setting.demand_instruments @ jacobian.xi, setting.supply_instruments @ jacobian.omega))
-    implied = 2 * moments.scale * g.T @ moments.weighting @ objective.state.moments / setting.number
-    assert distance(implied[objective.layout.theta_positions], gradient) < 1e-10
+    assert implied_gradient(objective, at_start(objective)[1]) < 1e-10
+
+
+def test_the_gradient_is_right_where_a_correlation_is_zero():
+    objective = objective_of(model(), tables(), rho=0.0, free={"rho": True})
+    gradient, theta = at_start(objective)[1], objective.layout.theta0
+    assert distance(gradient, central_difference(lambda theta: objective(theta)[0], theta)) < 1e-7
+    assert implied_gradient(objective, gradient) < 1e-10
 
 
 def test_nests_without_correlation_are_no_nests():
