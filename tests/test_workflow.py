@@ -6,10 +6,15 @@ import pytest
 
 from blpsim import workflow
 from blpsim.errors import ConfigurationError, StoreError
+from blpsim.estimate.estimator import Estimator
+from blpsim.model.conduct import Ownership
+from blpsim.model.model import Model
+from blpsim.model.parameters import Parameters
 from blpsim.status import Status
 from blpsim.store.journal import Journal
 from blpsim.study.design import Design
 from blpsim.workflow import replay, replay_openly, run
+from tests.simulate.scenarios import scenario
 from tests.study.toys import Mean, Median, Normals
 from tests.wrong_values import Stranger, refused_values
 
@@ -130,3 +135,32 @@ def test_a_replay_beyond_the_store_is_refused(design, tmp_path):
 def test_an_open_replay_raises_what_the_replication_raises(design):
     with pytest.raises(ValueError, match="replication 5 of seed 3 is cursed"):
         replay_openly(design, "n", 5, ("mean",))
+
+
+PLAIN = Model(linear="1 + x + prices", supply="1 + x + w")
+NESTS = dataclasses.replace(PLAIN, nests="firm_ids")
+
+
+@pytest.mark.parametrize(
+    ("conduct", "estimator", "kinds"),
+    [
+        ("bertrand", {}, [False]),
+        ("monopoly", {"conduct": "single"}, [False]),
+        ("perfect_competition", {}, [False, True]),
+        ("bertrand", {"conduct": "perfect_competition"}, [False, True]),
+        (Ownership(0.5), {}, [True]),
+        (Ownership(0.5), {"conduct": "bertrand"}, [False, True]),
+        ("bertrand", {"model": NESTS, "parameters": Parameters(rho=0.2)}, [False, True]),
+    ],
+)
+def test_kernels_are_compiled_for_what_scenarios_and_estimators_assume(
+    monkeypatch, conduct, estimator, kinds
+):
+    monkeypatch.setattr(workflow, "are_compiled", lambda **_: False)
+    process = scenario(
+        model=PLAIN, truth=Parameters(beta=[-7, 6, -1], gamma=[2, 1, 2]), consumers=None, conduct=conduct
+    )
+    design = Design(
+        name="a", seed=1, replications=1, scenarios={"s": process}, estimators={"e": Estimator(**estimator)}
+    )
+    assert workflow._uncompiled(design) == kinds

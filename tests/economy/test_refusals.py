@@ -15,7 +15,10 @@ from tests.wrong_values import refused_values
 PRICES = ["shares", "elasticities", "own_elasticities", "diversion_ratios", "long_run_diversion_ratios"]
 QUESTIONS = [(name, "prices") for name in [*PRICES, "consumer_surplus", "markups", "profits"]]
 QUESTIONS += [(name, "costs") for name in ("markups", "profits", "equilibrium")]
-QUESTIONS += [(name, "firm_ids") for name in ("implied_costs", "hhi", "equilibrium")]
+QUESTIONS += [
+    (name, "firm_ids") for name in ("implied_costs", "hhi", "equilibrium", "passthrough", "markups")
+]
+QUESTIONS += [(name, "ownership") for name in ("implied_costs", "markups", "equilibrium", "passthrough")]
 QUESTIONS += [("hhi", "shares"), ("equilibrium", "conduct"), ("equilibrium", "iteration")]
 
 

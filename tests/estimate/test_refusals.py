@@ -22,7 +22,7 @@ FIELDS = [
     (bs.GMM, dict.fromkeys(["center_moments", "initial_update", "scale_objective", "hessian"], (True,))),
     (bs.GMM, {"optimizer": (), "iteration": (), "resample_agents": (None, Stranger)}),
     (bs.Estimator, {"instruments": (), "integration": NONE, "supply": (True,), "starts": (), "gmm": ()}),
-    (bs.Estimator, {"bounds": NONE}),
+    (bs.Estimator, {"bounds": NONE, "model": NONE, "conduct": NONE}),
 ]
 CASES = [(make, field, right) for make, fields in FIELDS for field, right in fields.items()]
 
@@ -30,6 +30,11 @@ CASES = [(make, field, right) for make, fields in FIELDS for field, right in fie
 @pytest.mark.parametrize(("make", "field", "right"), CASES)
 def test_a_configuration_refuses_wrong_values(make, field, right):
     refused_values(make, field, right)
+
+
+def test_starting_values_of_a_wrong_kind_are_refused():
+    model = scenario().model
+    refused_values(lambda parameters: bs.Estimator(model=model, parameters=parameters), "parameters", NONE)
 
 
 def test_instruments_of_a_class_and_optimal_ones_without_an_estimator_are_refused():
@@ -59,7 +64,10 @@ def test_a_bound_of_another_shape_is_refused_when_the_problem_is_known(name):
         bs.GMM(bounds={name: (np.zeros((5, 7)), np.ones((5, 7)))}).theta_bounds(case.layout)
 
 
-@pytest.mark.parametrize(("field", "right"), [("model", ()), ("products", ()), ("integration", NONE)])
+@pytest.mark.parametrize(
+    ("field", "right"),
+    [("model", ()), ("products", ()), ("integration", NONE), ("ownership", NONE), ("conduct", NONE)],
+)
 def test_a_problem_refuses_wrong_values(field, right):
     dataset = scenario().generate(bs.Streams(seed=1, replication=0))
     products = dataset.products.assign(demand_instruments0=np.arange(len(dataset.products)) ** 2.0)

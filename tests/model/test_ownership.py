@@ -57,7 +57,7 @@ def test_a_rule_and_the_matrix_that_is_built_from_it_are_one(products, kappa):
     matrix = bs.build_ownership(table(), kappa)
     by_rule, by_matrix = dense(rule, products), dense(OwnershipMatrix(matrix), products)
     for market in "ab":
-        firms = FIRMS[MARKETS == market].tolist()
+        firms = FIRMS[market == MARKETS].tolist()
         if kappa is kappa_of:
             np.testing.assert_array_equal(by_rule[market], [[kappa_of(f, g) for g in firms] for f in firms])
         np.testing.assert_array_equal(by_rule[market], by_matrix[market])

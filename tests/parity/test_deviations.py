@@ -15,6 +15,9 @@ from .problems import random_case
 CLIPPED = 3
 """A random problem in which the bounds clip costs."""
 
+OWNED = 156
+"""One with asymmetric ownership."""
+
 
 def test_the_gradient_of_given_gamma_is_right_where_costs_are_clipped():
     """PyBLP zeroes every derivative of omega where costs are clipped, though that with gamma stays -X3."""
@@ -35,6 +38,20 @@ def test_the_gradient_of_given_gamma_is_right_where_costs_are_clipped():
     scale = np.max(np.abs(differences))
     assert np.max(np.abs(ours - differences)) < 1e-6 * scale
     assert np.abs(analytic - differences)[-1] > 1e-3 * scale
+
+
+def test_prices_imply_their_costs_where_the_weight_on_a_products_own_profits_is_not_one():
+    """PyBLP's markups solve Delta eta = s with any diagonal of ownership; its prices take it to be one."""
+    case = random_case(OWNED)
+    matrix = np.where(case.ownership == 1, 0.6, case.ownership)
+    theirs = peer_solve(case, peer_problem(case))
+    costs = theirs.compute_costs(ownership=matrix).ravel()
+    ours = own_solve(case, own_problem(case)).economy
+    np.testing.assert_allclose(ours.implied_costs(ownership=matrix), costs, rtol=1e-7)
+    found = ours.equilibrium(ownership=matrix, costs=costs).prices
+    np.testing.assert_allclose(found, case.products["prices"], rtol=1e-8)
+    elsewhere = theirs.compute_prices(ownership=matrix, costs=costs).ravel()
+    assert np.abs(elsewhere / case.products["prices"] - 1).max() > 0.01
 
 
 def test_simulation_error_is_what_estimates_with_other_agents_show():
