@@ -80,18 +80,22 @@ def test_a_matrix_of_a_conduct_leads_to_the_engine_without_matrices(products, co
         np.testing.assert_array_equal(getattr(found, name), getattr(known, name))
 
 
-def test_blocks_end_where_nobody_has_the_others_profits_in_mind(products):
-    setters = price_setters(bs.Ownership({(1, 2): 0.5}), products)
+@pytest.mark.parametrize("pair", [(1, 2), (2, 1)])
+def test_blocks_end_where_nobody_has_the_others_profits_in_mind(products, pair):
+    setters = price_setters(bs.Ownership({pair: 0.5}), products)
     # Market a has firms 0 0 1 3, market b has firms 0 0 1 1 2 2.
     assert setters.products.tolist() == [0, 2, 3, 4, 6, 10]
     assert setters.markets.tolist() == [0, 3, 5]
-    expected = [[1, 1, 0.5, 0.5], [1, 1, 0.5, 0.5], [0, 0, 1, 1], [0, 0, 1, 1]]
+    expected = np.kron([[1, 0.5], [0, 1]], np.ones((2, 2)))
+    if pair == (2, 1):
+        expected = expected[::-1, ::-1]
     np.testing.assert_array_equal(setters.ownership[6:], expected)
     np.testing.assert_array_equal(setters.ownership[:2, :2], 1)
 
 
-def test_a_firm_between_two_that_share_profits_is_in_their_block(products):
-    setters = price_setters(bs.Ownership({(0, 3): 0.5}), products)
+@pytest.mark.parametrize("pair", [(0, 3), (3, 0)])
+def test_a_firm_between_two_that_share_profits_is_in_their_block(products, pair):
+    setters = price_setters(bs.Ownership({pair: 0.5}), products)
     assert setters.products.tolist() == [0, 4, 6, 8, 10]
     np.testing.assert_array_equal(setters.ownership[2], [0, 0, 1, 0])
 
