@@ -44,6 +44,7 @@ def objective(nests, ownership, rho=(0.2, 0.5, 0.7), **changes):
 OWNERS = {
     "product by product": asymmetric(),
     "off the unit diagonal": asymmetric(own=0.7),
+    "alike for all who set prices": np.tile(np.linspace(0.5, 1.1, PRODUCTS), (MARKETS * PRODUCTS, 1)),
     "firm by firm": bs.Ownership({(0, 1): 0.3, (1, 0): 0.1, (2, 0): 0.4}),
 }
 
