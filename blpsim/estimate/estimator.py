@@ -5,7 +5,6 @@ from __future__ import annotations
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from functools import lru_cache
 from typing import Any, Literal, Protocol, cast, runtime_checkable
 
 import numpy as np
@@ -23,7 +22,7 @@ from blpsim.estimate.realizations import drawn_errors
 from blpsim.estimate.result import Result
 from blpsim.estimate.setting import Setting, make_setting
 from blpsim.estimate.solve import solve
-from blpsim.estimate.starts import Bounds, Starts, starting_values
+from blpsim.estimate.starts import Bounds, Starts, columns_on, starting_values, true_values
 from blpsim.fingerprint import LATER
 from blpsim.model.characteristics import instrument_source
 from blpsim.model.conduct import Conduct, Ownership, read_conduct
@@ -161,11 +160,14 @@ class Estimator:
             rule = rule.integration if isinstance(rule, ImportanceSampling) else rule
             rule = rule if isinstance(rule, Integration) else None
             check_random("Estimator.integration", rule, model.demographics is not None)
-        columns = None if self.model is None else _columns_of(self.model, scenario)
+        columns = None if self.model is None else columns_on(scenario, self.model)
         names = scenario.names if columns is None else columns.names
         if isinstance(self.integration, Integration | ImportanceSampling):
             self.integration.check(len(names.x2))
-        elif self.integration is not None and names[1::2] != scenario.names[1::2]:
+        elif self.integration is not None and (names.x2, names.demographics) != (
+            scenario.names.x2,
+            scenario.names.demographics,
+        ):
             why = "the generator's have nodes and demographics of its own model"
             raise ConfigurationError("Estimator.integration", self.integration, "an Integration", why)
         if columns is not None:
@@ -195,7 +197,7 @@ class Estimator:
     def _solution(self, dataset: Dataset, streams: Streams) -> Solution:
         economy, columns = dataset.economy, self._columns(dataset, streams)
         if self.model is None:
-            start = _start(economy.parameters, columns, self.supply)
+            start = true_values(economy.parameters, columns, self.supply)
         else:
             known = (economy.parameters, economy.names)
             start = starting_values(self.parameters, known, columns, self.supply)
@@ -348,15 +350,6 @@ class Solution:
         return optimal_instruments(fitted, drawn_errors(fitted, how.method, how.draws, generator))
 
 
-def _columns_of(model: Model, scenario: Scenario) -> ModelColumns:
-    """Return the columns of an estimator's own model on a scenario's data."""
-    columns_of = getattr(scenario, "columns_of", None)
-    if not callable(columns_of):
-        why = "the scenario has no columns_of(model), which says what another model's parameters are"
-        raise ConfigurationError("Estimator.model", model, "None, the scenario's", why)
-    return cast(ModelColumns, columns_of(model))
-
-
 class _Memory(threading.local):
     """The solutions on the dataset that this thread works on: chains share their first steps."""
 
@@ -372,16 +365,6 @@ def _shared(dataset: Dataset, streams: Streams) -> list[tuple[Estimator, Solutio
     if _MEMORY.of is None or _MEMORY.of[0] is not dataset or _MEMORY.of[1] != streams:
         _MEMORY.of, _MEMORY.solutions = (dataset, streams), []
     return _MEMORY.solutions
-
-
-@lru_cache(maxsize=256)
-def _start(truth: Parameters, columns: ModelColumns, supply: bool) -> Parameters:
-    """Return the truth, less what is concentrated out."""
-    beta = truth.blocks(columns.names).beta
-    kept = columns.x1.depends_on_prices & supply
-    free = truth.free if isinstance(truth.free, Mapping) else dict.fromkeys(truth.free or (), True)
-    free = {name: value for name, value in free.items() if name.startswith(("sigma", "pi", "rho"))}
-    return replace(truth, beta=np.where(kept, beta, np.nan), gamma=None, free=free or None)
 
 
 def _best(solution: Solution) -> Estimate:

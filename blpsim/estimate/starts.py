@@ -15,7 +15,7 @@ from blpsim.errors import ConfigurationError
 from blpsim.fingerprint import LATER
 from blpsim.model.blocks import Block, block_names
 from blpsim.model.layout import Layout
-from blpsim.model.model import ModelColumns, ModelNames
+from blpsim.model.model import Model, ModelColumns, ModelNames
 from blpsim.model.parameters import Parameters
 
 
@@ -79,6 +79,25 @@ class Bounds:
                 upper = max(value, self.highest_rho)
             bounds[name] = (float(lower), float(upper))
         return bounds
+
+
+@lru_cache(maxsize=256)
+def true_values(truth: Parameters, columns: ModelColumns, supply: bool) -> Parameters:
+    """Return the truth, less what is concentrated out."""
+    beta = truth.blocks(columns.names).beta
+    kept = columns.x1.depends_on_prices & supply
+    free = truth.free if isinstance(truth.free, Mapping) else dict.fromkeys(truth.free or (), True)
+    free = {name: value for name, value in free.items() if name.startswith(("sigma", "pi", "rho"))}
+    return replace(truth, beta=np.where(kept, beta, np.nan), gamma=None, free=free or None)
+
+
+def columns_on(scenario: object, model: Model) -> ModelColumns:
+    """Return the columns of an estimator's own model on a scenario's data."""
+    columns_of = getattr(scenario, "columns_of", None)
+    if not callable(columns_of):
+        why = "the scenario has no columns_of(model), which says what another model's parameters are"
+        raise ConfigurationError("Estimator.model", model, "None, the scenario's", why)
+    return cast(ModelColumns, columns_of(model))
 
 
 @lru_cache(maxsize=256)

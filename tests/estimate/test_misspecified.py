@@ -219,3 +219,23 @@ def test_a_scenario_that_does_not_know_other_models_is_refused_one():
 
     with refused(ConfigurationError, "Estimator.model"):
         bs.Estimator(model=LOGIT).names(Bare())
+
+
+def test_agents_are_sampled_at_an_estimate_of_the_same_model():
+    first = bs.Estimator(integration=RULE)
+    sampling = bs.ImportanceSampling(first=first, integration=bs.Integration("monte_carlo", 50), draws=10)
+    bs.Estimator(integration=sampling)
+    with refused(ConfigurationError, "ImportanceSampling.first.model", None):
+        bs.Estimator(model=MORE, integration=sampling)
+
+
+def test_the_generators_agents_serve_models_with_its_random_coefficients_alone():
+    plain = scenario().model
+    estimator = bs.Estimator(model=plain, integration="generator", starts=ONE)
+    _, found = estimated(estimator, "bertrand", True)
+    assert found.economy.agents.number == drawn("bertrand", True)[1].economy.agents.number
+    larger = bs.Estimator(
+        model=MORE, integration="generator", parameters=bs.Parameters(sigma=np.diag([3.0, 0.5]))
+    )
+    with refused(ConfigurationError, "Estimator.integration", "generator"):
+        larger.names(drawn()[0])
