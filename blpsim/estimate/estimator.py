@@ -130,12 +130,10 @@ class Estimator:
             check("Optimal.first", self.instruments.first, Estimator)
         if isinstance(self.integration, ImportanceSampling):
             check("ImportanceSampling.first", self.integration.first, Estimator)
-            first = cast(Estimator, self.integration.first)
-            if first.model != self.model:
-                why = "agents are sampled by the choices that they make in it"
-                raise ConfigurationError(
-                    "ImportanceSampling.first.model", first.model, "the model that is estimated", why
-                )
+            got = cast(Estimator, self.integration.first).model
+            if got != self.model:
+                expected, why = "the model that is estimated", "agents are sampled by their choices in it"
+                raise ConfigurationError("ImportanceSampling.first.model", got, expected, why)
         if isinstance(self.bounds, Mapping):
             replace(self.gmm, bounds=self.bounds)
         if callable(self.gmm.resample_agents):
@@ -156,10 +154,9 @@ class Estimator:
             why = "random coefficients are integrated over consumers, and an estimator names its own"
             raise ConfigurationError("Estimator.integration", self.integration, expected, why)
         if self.gmm.resample_agents is not None:
-            rule = self.integration
-            rule = rule.integration if isinstance(rule, ImportanceSampling) else rule
-            rule = rule if isinstance(rule, Integration) else None
-            check_random("Estimator.integration", rule, model.demographics is not None)
+            rule = getattr(self.integration, "integration", self.integration)
+            given = rule if isinstance(rule, Integration) else None
+            check_random("Estimator.integration", given, model.demographics is not None)
         columns = None if self.model is None else columns_on(scenario, self.model)
         names = scenario.names if columns is None else columns.names
         if isinstance(self.integration, Integration | ImportanceSampling):
@@ -182,8 +179,7 @@ class Estimator:
         """Return the estimate on one dataset: the start with the lowest objective."""
         check("dataset", dataset, Dataset)
         check("streams", streams, Streams)
-        solution = self.solution(dataset, streams)
-        return _best(solution)
+        return _best(self.solution(dataset, streams))
 
     def solution(self, dataset: Dataset, streams: Streams) -> Solution:
         """Return all starts' results on one dataset; estimators that build on this one share it."""
@@ -228,9 +224,8 @@ class Estimator:
         setting = make_setting(self._model(dataset), products, agents, excluded, self.supply, how)
         setting = replace(setting, resampled=self._resampled(dataset, streams))
         gmm = self._bounded(bound, columns)
-        lower, upper = gmm.theta_bounds(bound)
         starts = self._starts(bound, first, streams)
-        thetas = [np.clip(start, lower, upper) for start in starts]
+        thetas = [np.clip(start, *gmm.theta_bounds(bound)) for start in starts]
         results = tuple(solve(setting, replace(bound, theta0=theta), gmm) for theta in thetas)
         return replace(
             failed, setting=setting, results=results, starts=np.array(thetas), failed_draws=failed_draws
