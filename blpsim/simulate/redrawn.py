@@ -17,6 +17,7 @@ from blpsim.fingerprint import fingerprint
 from blpsim.model.conduct import Conduct
 from blpsim.model.integration import Integration
 from blpsim.model.model import Model, ModelColumns, ModelNames
+from blpsim.model.ownership import OwnershipMatrix
 from blpsim.model.panel import Agents, Products
 from blpsim.model.parameters import Parameters
 from blpsim.model.tables import group_codes
@@ -259,8 +260,8 @@ def check_economy(economy: Economy) -> None:
     Raises
     ------
     ConfigurationError
-        Without firms, without estimates of the supply side that its model has, and with numbers that are
-        not finite.
+        With a matrix of ownership, without firms, without estimates of the supply side that its model has,
+        and with numbers that are not finite.
     """
     check("Redrawn.economy", economy, Economy)
     for name in ("xi", "delta", "costs", "omega"):
@@ -270,6 +271,11 @@ def check_economy(economy: Economy) -> None:
         why = "the model has a supply side that was not estimated"
         raise ConfigurationError(
             "Redrawn.economy.omega", None, "an economy estimated with supply, or a model without", why
+        )
+    if isinstance(economy.conduct, OwnershipMatrix):
+        why = "rows of a matrix do not move with markets that are drawn again"
+        raise ConfigurationError(
+            "Redrawn.economy.conduct", "a matrix", "a conduct or a rule of Ownership", why
         )
     if "firm_ids" not in economy.products.columns and economy.conduct is Conduct.BERTRAND:
         why = "prices are set by the firms that own the products"

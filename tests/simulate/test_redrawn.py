@@ -13,6 +13,7 @@ import blpsim as bs
 from blpsim.errors import BlpsimError
 from blpsim.fingerprint import fingerprint
 from blpsim.model.conduct import Conduct
+from blpsim.model.ownership import OwnershipMatrix
 from blpsim.model.panel import Agents
 from blpsim.simulate.resampling import drawn_rows
 from blpsim.status import Status
@@ -393,6 +394,10 @@ REFUSED = {
     "agents below zero": (
         lambda e: (_weighted(e), {"consumers": bs.Integration("monte_carlo", 5)}),
         "agents.weights",
+    ),
+    "a matrix of ownership": (
+        lambda e: (dataclasses.replace(e, conduct=OwnershipMatrix(np.eye(len(e.delta)))), {}),
+        "conduct = a matrix",
     ),
 }
 
