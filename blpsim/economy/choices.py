@@ -27,7 +27,10 @@ class Chosen(NamedTuple):
 
 
 class Choices(NamedTuple):
-    """How the agents of one market choose at the prices where demand is written."""
+    """How the agents of one market choose at the prices where demand is written.
+
+    Utilities and their derivatives are in units of ``Model.epsilon_scale``.
+    """
 
     probabilities: Matrix
     """(J, I)."""
@@ -89,15 +92,16 @@ class Choices(NamedTuple):
 def choices_by_market(demand: PricedDemand) -> Iterator[Choices]:
     """Yield the choices in each market at the prices where demand is written."""
     x1, x2_slopes, _ = demand.tangent().slopes
-    depends, alpha = demand.x1.depends_on_prices, demand.tastes.alpha
-    bends, x2_bends = demand.x1.price_curvature(demand.data), demand.x2.price_curvature(demand.data)
-    steepness, curvature, x2 = x1 @ alpha, bends[:, depends] @ alpha, demand.x2.values(demand.data)
+    depends, alpha, unit = demand.x1.depends_on_prices, demand.tastes.alpha, demand.epsilon_scale
+    bends, x2_bends = (x.price_curvature(demand.data) / unit for x in (demand.x1, demand.x2))
+    steepness, curvature, x2 = x1 @ alpha, bends[:, depends] @ alpha, demand.x2.values(demand.data) / unit
+    delta = demand.delta / unit
     consumers, tastes, offsets = demand.consumers, demand.tastes, demand.offsets
     for market in range(offsets.products.size - 1):
         rows = slice(*offsets.products[market : market + 2])
         agents = slice(*offsets.agents[market : market + 2])
         coefficients = _coefficients(tastes, consumers, agents)
-        utilities = demand.delta[rows, None] + x2[rows] @ coefficients
+        utilities = delta[rows, None] + x2[rows] @ coefficients
         slopes = steepness[rows, None] + x2_slopes[rows] @ coefficients
         curvatures = curvature[rows, None] + x2_bends[rows] @ coefficients
         nest, kappa = _nests(demand.nested, market, utilities.shape[0], rows)

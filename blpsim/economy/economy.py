@@ -293,6 +293,7 @@ class Economy:
             consumers=self.agents.consumers((blocks.sigma != 0).any(axis=0) if columns.x2.names else None),
             offsets=self.offsets,
             nested=nested(self.model, self.products, blocks.rho),
+            epsilon_scale=self.model.epsilon_scale,
         )
         return demand if prices is None else demand.written_at(self._prices(prices))
 

@@ -60,6 +60,7 @@ class PricedDemand:
     consumers: Consumers
     offsets: Offsets
     nested: Nested | None = None
+    epsilon_scale: float = 1.0
 
     @property
     def is_affine(self) -> bool:
@@ -67,12 +68,15 @@ class PricedDemand:
         return bool(self.x1.is_affine_in_prices.all() and self.x2.is_affine_in_prices.all())
 
     def tangent(self) -> PricedUtilities:
-        """Return the utilities, affine in prices, with the true values and slopes where demand is written."""
-        level = np.ascontiguousarray(self.data[PRICES], np.float64)
-        x1, x2 = self._x1_slopes(self.data), self.x2.price_derivative(self.data)
+        """Return the utilities, affine in prices, with the true values and slopes where demand is written.
+
+        They are in units of the idiosyncratic part's scale, as kernels take them.
+        """
+        level, unit = np.ascontiguousarray(self.data[PRICES], np.float64), self.epsilon_scale
+        x1, x2 = self._x1_slopes(self.data) / unit, self.x2.price_derivative(self.data) / unit
         return PricedUtilities(
-            self.delta - level * (x1 @ self.tastes.alpha),
-            self.x2.values(self.data) - level[:, None] * x2,
+            self.delta / unit - level * (x1 @ self.tastes.alpha),
+            self.x2.values(self.data) / unit - level[:, None] * x2,
             Slopes(x1, x2, _varies(x1) or _varies(x2)),
             self.tastes,
             self.consumers,

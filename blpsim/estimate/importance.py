@@ -174,4 +174,4 @@ def inverted_delta(fitted: Fitted, agents: Agents, gmm: GMM) -> Vector | None:
     objective = Objective(setting, fitted.layout, gmm, two_stage_weighting(setting))
     objective(fitted.theta)
     exact = bool((objective.state.residuals < gmm.iteration.tolerance).all())
-    return objective.state.delta.copy() if exact and objective.status is Status.EVALUATED else None
+    return objective.delta if exact and objective.status is Status.EVALUATED else None

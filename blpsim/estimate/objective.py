@@ -46,7 +46,11 @@ class Jacobian(NamedTuple):
 
 
 class Objective:
-    """The objective of one GMM step; the last evaluation stays in ``state``."""
+    """The objective of one GMM step; the last evaluation stays in ``state``.
+
+    Kernels take utilities in units of ``Model.epsilon_scale``, so that the state's delta and xi are in these
+    units. Instruments are in their inverse, which leaves moments and linear coefficients as they are.
+    """
 
     def __init__(self, setting: Setting, layout: Layout, gmm: GMM, weighting: Matrix) -> None:
         """Arrange arrays for kernels.
@@ -137,9 +141,14 @@ class Objective:
         gamma[np.isnan(gamma)] = self.state.linear[self.moments.free_demand.shape[0] :]
         return gamma
 
+    @property
+    def delta(self) -> Vector:
+        """Mean utilities, (N,), after an evaluation."""
+        return self.state.delta * self.setting.model.epsilon_scale
+
     def residuals(self) -> tuple[Vector, Vector]:
         """Return xi and omega, (N,) each, less their fixed effects, after an evaluation."""
-        xi, omega = self.state.xi.copy(), self.state.omega.copy()
+        xi, omega = self.state.xi * self.setting.model.epsilon_scale, self.state.omega.copy()
         if self.setting.demand_absorber is not None:
             xi = self.setting.demand_absorber.residualize(xi)
         if self.setting.supply_absorber is not None:
@@ -160,6 +169,7 @@ class Objective:
             jacobians(self.panel, self.state, self.bench, directions, d_xi, d_omega)
         else:
             nested_jacobians(self.panel, self.nesting, self.state, self.bench, directions, d_xi, d_omega)
+        d_xi *= setting.model.epsilon_scale
         np.negative(setting.x1, out=xi[:k1])
         if supply:
             d_omega *= -self._d_costs()
@@ -201,12 +211,13 @@ def _moments(setting: Setting, layout: Layout, gmm: GMM, weighting: Matrix) -> M
     number, supply = setting.number, setting.supply
     free_demand = np.isnan(layout.beta0)
     free_supply = np.isnan(layout.gamma0)
-    demand, other = setting.demand_instruments, setting.supply_instruments
+    unit = setting.model.epsilon_scale
+    x1, demand, other = setting.x1 / unit, setting.demand_instruments * unit, setting.supply_instruments
     log_costs = setting.model.costs == "log"
     transformed = np.log(setting.products.prices) if log_costs else setting.products.prices
     unweighted = Moments(
-        np.ascontiguousarray(setting.x1[layout.beta_given]),
-        np.ascontiguousarray(setting.x1[free_demand]),
+        np.ascontiguousarray(x1[layout.beta_given]),
+        np.ascontiguousarray(x1[free_demand]),
         np.ascontiguousarray(setting.x3[layout.gamma_given]) if supply else np.empty((0, number)),
         np.ascontiguousarray(setting.x3[free_supply]) if supply else np.empty((0, number)),
         demand,

@@ -56,6 +56,7 @@ class Fitted(NamedTuple):
             consumers=setting.agents.consumers(self.layout.sigma_used if columns.x2.names else None),
             offsets=offsets(products, setting.agents),
             nested=nested(setting.model, products, blocks.rho),
+            epsilon_scale=setting.model.epsilon_scale,
         )
 
 

@@ -209,7 +209,8 @@ class Result(FirstStep):
         setting, layout, gmm = self.origin
         economy, objective = self._known_economy(), Objective(setting, layout, gmm, self.W)
         order = setting.products.order
-        objective.start_delta = self.delta if order is None else self.delta[order]
+        delta = self.delta / setting.model.epsilon_scale
+        objective.start_delta = delta if order is None else delta[order]
         with np.errstate(all="ignore"):
             return delta_method(function, economy, objective, (self.values, self.covariance))
 
@@ -277,7 +278,7 @@ def make_result(
         hessian_min_eigenvalue=minimum.smallest_eigenvalue,
         status=minimum.status if inference.status is Status.EVALUATED else inference.status,
         at_bound=at_bound,
-        delta=products.restored(state.delta),
+        delta=products.restored(objective.delta),
         xi=products.restored(residuals[0]),
         omega=products.restored(residuals[1]) if setting.supply else residuals[1],
         costs=products.restored(state.costs) if setting.supply else state.costs,

@@ -33,7 +33,7 @@ class Setting:
     x1: Matrix = field(repr=False)
     """(K1, N) after absorption."""
     x2: Matrix = field(repr=False)
-    """(N, K2)."""
+    """(N, K2) in units of ``Model.epsilon_scale``, as slopes are."""
     slopes: Slopes = field(repr=False)
     x3: Matrix = field(repr=False)
     """(K3, N) after absorption, K3 = 0 without supply."""
@@ -44,7 +44,7 @@ class Setting:
     demand_absorber: Absorber | None
     supply_absorber: Absorber | None
     start_delta: Vector = field(repr=False)
-    """(N,) mean utilities of plain logit."""
+    """(N,) mean utilities of plain logit, in units of ``Model.epsilon_scale``."""
     conduct: PriceSetting
     """How prices are taken to be set."""
     setters: PriceSetters = field(repr=False)
@@ -63,7 +63,7 @@ class Setting:
         return np.flatnonzero(self.columns.x1.depends_on_prices)
 
     def panel(self, layout: Layout) -> Panel:
-        """Return the data as kernels read them."""
+        """Return the data as kernels read them, utilities in units of the idiosyncratic part's scale."""
         products, agents = self.products, self.agents
         consumers = agents.consumers(layout.sigma_used if self.columns.x2.names else None)
         totals = np.add.reduceat(agents.weights, agents.market_offsets[:-1])
@@ -114,8 +114,8 @@ def make_setting(
         agents=agents,
         supply=supply,
         x1=_rows(x1, demand_absorber),
-        x2=np.ascontiguousarray(columns.x2.values(data)),
-        slopes=_slopes(columns, products) if supply else _no_slopes(columns, products),
+        x2=np.ascontiguousarray(columns.x2.values(data)) / model.epsilon_scale,
+        slopes=_slopes(columns, products, model.epsilon_scale) if supply else _no_slopes(columns, products),
         x3=_rows(x3, supply_absorber),
         demand_instruments=rows[0],
         supply_instruments=rows[1],
@@ -133,15 +133,15 @@ def moved_setting(setting: Setting, prices: Vector, shares: Vector) -> Setting:
     Fixed effects, which these lack, are not absorbed, and the only instruments are what is instrumented.
     """
     products, columns = setting.products.replaced(prices=prices, shares=shares), setting.columns
-    data, priced = products.columns, columns.x1.depends_on_prices
+    data, priced, unit = products.columns, columns.x1.depends_on_prices, setting.model.epsilon_scale
     x1 = columns.x1.values(data)
     x3 = columns.x3.values(data) if setting.supply else np.empty((products.number, 0))
     return replace(
         setting,
         products=products,
         x1=_rows(x1, None),
-        x2=np.ascontiguousarray(columns.x2.values(data)),
-        slopes=_slopes(columns, products) if setting.supply else _no_slopes(columns, products),
+        x2=np.ascontiguousarray(columns.x2.values(data)) / unit,
+        slopes=_slopes(columns, products, unit) if setting.supply else _no_slopes(columns, products),
         x3=_rows(x3, None),
         demand_instruments=_rows(np.hstack((x1[:, priced], x1[:, ~priced])), None),
         supply_instruments=_rows(x3, None),
@@ -159,10 +159,10 @@ def logit_delta(products: Products) -> Vector:
     return delta
 
 
-def _slopes(columns: ModelColumns, products: Products) -> Slopes:
+def _slopes(columns: ModelColumns, products: Products, unit: float) -> Slopes:
     data, depends = products.columns, columns.x1.depends_on_prices
-    d_x1 = np.ascontiguousarray(columns.x1.price_derivative(data)[:, depends])
-    d_x2 = np.ascontiguousarray(columns.x2.price_derivative(data))
+    d_x1 = np.ascontiguousarray(columns.x1.price_derivative(data)[:, depends]) / unit
+    d_x2 = np.ascontiguousarray(columns.x2.price_derivative(data)) / unit
     varies = bool((d_x1 != d_x1[:1]).any() or (d_x2 != d_x2[:1]).any())
     return Slopes(d_x1, d_x2, varies)
 

@@ -82,6 +82,12 @@ class Model:
     """X3, characteristics that make costs; None without a supply side."""
     costs: Costs = "linear"
     """Whether costs or their logs are linear in X3."""
+    epsilon_scale: float = field(default=1.0, metadata=LATER)
+    """What multiplies the idiosyncratic part of utility, PyBLP's: choices are those at V / epsilon_scale.
+
+    As it goes to zero, the model becomes the pure characteristics model of Berry and Pakes (2007). With nests
+    the whole of that part is scaled, which PyBLP does not have.
+    """
     nests: str | None = field(default=None, metadata=LATER)
     """The column that says which nest a product is in, as ``"nesting_ids"``; None without nests."""
     absorb_demand: str | None = None
@@ -97,6 +103,9 @@ class Model:
         if self.rc_types is not None:
             object.__setattr__(self, "rc_types", tuple(self.rc_types))
         self._need("absorb_supply", "supply", "there are no costs to take fixed effects from")
+        if not 0 < self.epsilon_scale < np.inf:
+            why = "without idiosyncratic tastes, shares do not determine mean utilities smoothly"
+            raise ConfigurationError("Model.epsilon_scale", self.epsilon_scale, "a positive number", why)
         self._refuse("linear", self.linear_formula, SHARES, "shares are what demand explains")
         self._refuse("nonlinear", self.nonlinear_formula, SHARES, "shares are what demand explains")
         self._refuse("supply", self.supply_formula, PRICES, "prices are what costs and markups explain")

@@ -98,4 +98,5 @@ def demand_for(
         consumers=agents.consumers(),
         offsets=offsets(products, agents),
         nested=nested(model, products, blocks.rho),
+        epsilon_scale=model.epsilon_scale,
     )

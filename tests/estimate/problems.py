@@ -30,6 +30,7 @@ FEATURES = {
     3: {"supply", "full sigma", "1 demographics", "bounded costs", "given linear"},
     4: {"demand only", "given linear", "own nodes"},
     105: {"supply", "log coefficient", "logit coefficient", "full sigma", "no price in X1", "bounded costs"},
+    89: {"supply", "scaled epsilon", "log coefficient", "logit coefficient", "log costs", "own nodes"},
     134: {"demand only", "log coefficient", "logit coefficient", "full sigma", "log(prices)"},
     161: {"log coefficient", "logit coefficient", "sigma without a node"},
     194: {"supply", "log coefficient", "logit coefficient", "no price in X1", "2 effects, demand"},

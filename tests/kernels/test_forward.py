@@ -21,7 +21,7 @@ def test_derivatives_of_residuals_are_their_central_differences_at_fixed_linear_
     def delta_and_costs(theta):
         objective(theta)
         costs = np.log(objective.state.costs) if objective.moments.log_costs else objective.state.costs
-        return np.stack((objective.state.delta, costs if supply else objective.state.delta))
+        return np.stack((objective.delta, costs if supply else objective.delta))
 
     differences = central_difference(delta_and_costs, problem.theta)
     objective(problem.theta)

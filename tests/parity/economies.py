@@ -206,6 +206,7 @@ def equilibrium(
         agent_data=None if agents is None else stacked(agents, "nodes"),
         integration=rule(features) if features.product_rule else None,
         rc_types=features.rc_types or None,
+        epsilon_scale=features.epsilon_scale,
         costs_type="log" if features.log_costs else "linear",
     )
     found = simulation.replace_endogenous(compute_gradients=False, compute_hessians=False)
@@ -222,6 +223,8 @@ def economy_model(features: Features) -> dict[str, Any]:
         model["nests"] = "nesting_ids"
     if features.rc_types:
         model["rc_types"] = features.rc_types
+    if features.epsilon_scale != 1:
+        model["epsilon_scale"] = features.epsilon_scale
     return model
 
 

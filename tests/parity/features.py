@@ -47,6 +47,7 @@ class Features:
     """Whether products are in nests: "" or "common" or "apart", as their rho is."""
     ownership: str
     """Whose profits price setters have in mind: "" their firm's, "partial" or "asymmetric" others' too."""
+    epsilon_scale: float
     string_ids: bool
     shuffled: bool
 
@@ -76,6 +77,7 @@ class Features:
             "bounded costs" if self.bounded_costs else "",
             f"{self.nests} rho" if self.nests else "",
             f"{self.ownership} ownership" if self.ownership else "",
+            "scaled epsilon" if self.epsilon_scale != 1 else "",
         ]
         used = (*self.linear, *self.nonlinear)
         return (*filter(None, chosen), *(term for term in PRICE_TERMS[1:] if term in used))
@@ -125,6 +127,7 @@ def draw_features(
         bounded_costs=supply and often(0.3),
         nests=nests,
         ownership=str(owners.choice(["", "partial", "asymmetric"])) if owners and supply else "",
+        epsilon_scale=_epsilon_scale(generator.spawn(1)[0]) if ruled and not nested else 1.0,
         string_ids=often(0.5),
         shuffled=often(0.6),
     )
@@ -154,6 +157,11 @@ def _nonlinear(generator: np.random.Generator) -> tuple[str, ...]:
 
 def _nests(generator: np.random.Generator) -> str:
     return str(generator.choice(["", "common", "apart"], p=[0.5, 0.25, 0.25]))
+
+
+def _epsilon_scale(generator: np.random.Generator) -> float:
+    """Return a scale, one in three of the problems that are without nests, as PyBLP's are."""
+    return float(generator.uniform(0.6, 1.5)) if generator.uniform() < 0.3 else 1.0
 
 
 def _rc_types(number: int, generator: np.random.Generator) -> tuple[str, ...]:

@@ -73,6 +73,7 @@ def own_demand(
         consumers=setting.agents.consumers(used),
         offsets=offsets(setting.products, setting.agents),
         nested=nested(setting.model, setting.products, start.rho(theta)),
+        epsilon_scale=setting.model.epsilon_scale,
     )
     return demand, setting.products
 

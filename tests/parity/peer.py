@@ -26,6 +26,7 @@ def peer_problem(case: Case) -> pyblp.Problem:
         None if agents is None else stacked(agents, "nodes"),
         integration=None if case.nodes is None else pyblp.Integration(case.rule, case.nodes),
         rc_types=case.model.get("rc_types"),
+        epsilon_scale=case.model.get("epsilon_scale", 1.0),
         costs_type=case.model.get("costs", "linear"),
     )
 

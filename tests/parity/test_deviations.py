@@ -18,6 +18,9 @@ CLIPPED = 3
 OWNED = 156
 """One with asymmetric ownership."""
 
+SCALED = 69
+"""One with a scaled epsilon and utility linear in prices."""
+
 
 def test_the_gradient_of_given_gamma_is_right_where_costs_are_clipped():
     """PyBLP zeroes every derivative of omega where costs are clipped, though that with gamma stays -X3."""
@@ -78,3 +81,19 @@ def test_simulation_error_is_what_estimates_with_other_agents_show():
     ratios = estimates.var(axis=0, ddof=1)[moved] / np.diag(added)[moved]
     assert ((ratios > 1 / 3) & (ratios < 3)).all()
     assert result.delta.size == 160
+
+
+def test_surplus_falls_by_what_is_bought_also_with_a_scaled_epsilon():
+    """PyBLP divides the derivative of utility by the scale, but not the utility whose inclusive value it is.
+
+    The central difference of a sum of 10 surpluses near 1 has an error near 1e-16 / 1e-5.
+    """
+    case = random_case(SCALED)
+    economy, peer = own_solve(case, own_problem(case)).economy, peer_solve(case, peer_problem(case))
+    prices, step = case.products["prices"], np.zeros(case.products["prices"].size)
+    step[0] = 1e-5
+    bought = case.products["shares"][0]
+    ours = economy.consumer_surplus(prices + step) - economy.consumer_surplus(prices - step)
+    theirs = peer.compute_consumer_surpluses(prices + step) - peer.compute_consumer_surpluses(prices - step)
+    assert abs(ours.sum() / 2e-5 + bought) < 1e-6 * bought
+    assert abs(theirs.sum() / 2e-5 + bought) > 1e-3 * bought
