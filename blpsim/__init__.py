@@ -48,6 +48,7 @@ if TYPE_CHECKING:
     from blpsim.simulate.markets import Assign as Assign
     from blpsim.simulate.markets import Errors as Errors
     from blpsim.simulate.markets import Markets as Markets
+    from blpsim.simulate.measurement import MeasuredShares as MeasuredShares
     from blpsim.simulate.scenario import Scenario as Scenario
     from blpsim.status import Status as Status
     from blpsim.store.study import Study as Study
@@ -96,6 +97,7 @@ _NAMES = {
         "Uniform",
     ),
     "simulate.markets": ("Assign", "Errors", "Markets"),
+    "simulate.measurement": ("MeasuredShares",),
     "simulate.scenario": ("Scenario",),
     "status": ("Status",),
     "store.study": ("Study", "open_study"),

@@ -47,6 +47,8 @@ class Status(IntEnum):
     """The replication exceeded its time limit."""
     SAMPLING_FAILED = 17
     """Importance sampling accepted fewer candidates than it was to draw in some market."""
+    SHARES_BELOW_FLOOR = 18
+    """Some share of the dataset, as measured, was too small to work with."""
 
     @property
     def is_usable(self) -> bool:

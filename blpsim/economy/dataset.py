@@ -33,16 +33,30 @@ class Dataset:
     economy: Economy
     """The truth: parameters, consumers, unobserved characteristics and costs."""
     status: Status
-    """CONVERGED, or EQUILIBRIUM_FAILED; then prices and shares mean nothing."""
+    """CONVERGED; EQUILIBRIUM_FAILED, then prices and shares mean nothing; or SHARES_BELOW_FLOOR."""
     residuals: Vector = field(repr=False)
     """(T,) largest derivative of profit with respect to a price in each market."""
     source: AgentSource = field(repr=False)
     """Draws agents of an estimator, which are not the generator's consumers."""
+    observed: Products | None = field(default=None, repr=False)
+    """The products with their shares as measured, some of them perhaps left out; None: as they truly are."""
+    attempts: int = 1
+    """How often a dataset was drawn; those before this one had shares that were too small."""
+
+    @property
+    def measured(self) -> Products:
+        """The products as an econometrician sees them, in internal order."""
+        return self.economy.products if self.observed is None else self.observed
 
     @property
     def products(self) -> pd.DataFrame:
-        """The products, N rows, as an econometrician sees them."""
-        return self.economy.products.frame()
+        """The products, a row each, as an econometrician sees them."""
+        return self.measured.frame()
+
+    @property
+    def dropped(self) -> int:
+        """How many products are left out of the data because their share, as measured, is too small."""
+        return self.economy.products.number - self.measured.number
 
     @property
     def agents(self) -> pd.DataFrame:
@@ -79,4 +93,11 @@ class Dataset:
         integration  the estimator's; None for a model without X2
         role         begins the names of the streams that are used
         """
-        return self.source.draw_agents(model, integration, self.economy.products, streams, role)
+        return self.left(self.source.draw_agents(model, integration, self.economy.products, streams, role))
+
+    def left(self, agents: Agents) -> Agents:
+        """Return the agents of the markets that are left in the data."""
+        if self.measured.markets == self.economy.products.markets:
+            return agents
+        left = self.measured.columns["market_ids"][self.measured.market_offsets[:-1]]
+        return agents.kept(np.isin(self.economy.market_ids, left))

@@ -20,7 +20,7 @@ from blpsim.estimate.importance import Rule, TooFew, inverted_delta, sample_agen
 from blpsim.estimate.optimal import OptimalInstruments, optimal_instruments
 from blpsim.estimate.realizations import drawn_errors
 from blpsim.estimate.result import Result
-from blpsim.estimate.setting import Setting, make_setting
+from blpsim.estimate.setting import Setting, has_logs, make_setting
 from blpsim.estimate.solve import solve
 from blpsim.estimate.starts import Bounds, Starts, columns_on, starting_values, true_values
 from blpsim.fingerprint import LATER
@@ -198,13 +198,15 @@ class Estimator:
             known = (economy.parameters, economy.names)
             start = starting_values(self.parameters, known, columns, self.supply)
         bound = layout(start, columns, self.supply)
+        if not has_logs(dataset.measured):
+            return Solution(layout=bound, failure=Status.NON_FINITE)
         try:
             return self._solved(dataset, streams, columns, bound)
         except np.linalg.LinAlgError:
             return Solution(layout=bound, failure=Status.SINGULAR)
 
     def _solved(self, dataset: Dataset, streams: Streams, columns: ModelColumns, bound: Layout) -> Solution:
-        products, failed = dataset.economy.products, Solution(layout=bound)
+        products, failed = dataset.measured, Solution(layout=bound)
         first, failed_draws = self._first(dataset, streams), None
         agents = self._agents(dataset, streams, "estimation")
         if isinstance(agents, Status):
@@ -242,7 +244,7 @@ class Estimator:
         """Return the agents that are integrated over, or why there are none."""
         model, rule = self._model(dataset), self.integration
         if not isinstance(rule, Integration | ImportanceSampling | None):
-            return dataset.economy.agents
+            return dataset.left(dataset.economy.agents)
         if not isinstance(rule, ImportanceSampling):
             return dataset.draw_agents(model, rule, streams, role)
         first = cast(Estimator, rule.first).solution(dataset, streams)
@@ -275,7 +277,7 @@ class Estimator:
         if self.model is not None and isinstance(rule, Integration | ImportanceSampling | None):
             rule = rule.integration if isinstance(rule, ImportanceSampling) else rule
             known = dataset.draw_agents(model, rule, streams, "estimation")
-        return model.bind(dataset.economy.products.columns, known.demographic_names)
+        return model.bind(dataset.measured.columns, known.demographic_names)
 
     def _resampled(self, dataset: Dataset, streams: Streams) -> Resampled | None:
         number = self.gmm.resample_agents
@@ -300,7 +302,7 @@ class Estimator:
 
     def _excluded(self, dataset: Dataset, columns: ModelColumns) -> Excluded:
         instruments = cast(Instruments, self.instruments)
-        model, products = self._model(dataset), dataset.economy.products
+        model, products = self._model(dataset), dataset.measured
         nests = None if model.nests is None else model.nest_codes(products.columns)
         return instruments.build(instrument_source(products, columns, nests=nests))
 

@@ -18,6 +18,7 @@ from blpsim.model.panel import Agents, Products, offsets
 from blpsim.model.resampling import Resampled
 
 _COLLINEAR = 1e-10
+_ROUNDING = 1e-14
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -150,6 +151,12 @@ def moved_setting(setting: Setting, prices: Vector, shares: Vector) -> Setting:
         start_delta=logit_delta(products),
         resampled=None,
     )
+
+
+def has_logs(products: Products) -> bool:
+    """Return whether every share, the outside good's included, is positive by more than rounding."""
+    totals = np.add.reduceat(products.shares, products.market_offsets[:-1])
+    return bool((products.shares > 0).all() and (totals < 1 - _ROUNDING).all())
 
 
 def logit_delta(products: Products) -> Vector:

@@ -66,6 +66,20 @@ class Products:
         """Return the columns as a data frame of N rows in the user's order."""
         return pd.DataFrame({name: self.restored(column) for name, column in self.columns.items()})
 
+    def kept(self, rows: Booleans) -> Products:
+        """Return some of the products, (N,) of them marked; firms and markets without any disappear."""
+        firms = np.add.reduceat(rows, self.firm_offsets[:-1], dtype=np.int64)
+        market = np.repeat(np.arange(self.markets), np.diff(self.market_firms))
+        blocks = np.bincount(market[firms > 0], minlength=self.markets)
+        sizes = np.add.reduceat(rows, self.market_offsets[:-1], dtype=np.int64)
+        return Products(
+            columns={name: column[rows] for name, column in self.columns.items()},
+            market_offsets=_stops(sizes),
+            firm_offsets=_stops(firms),
+            market_firms=_stops(blocks),
+            order=None if self.order is None else np.argsort(np.argsort(self.order[rows])),
+        )
+
     def replaced(self, **columns: NDArray[Any]) -> Products:
         """Return the products with some columns, each (N,) and sorted as these, replaced or added.
 
@@ -102,6 +116,19 @@ class Agents:
         """I, the number of agents of all markets."""
         return self.weights.size
 
+    def kept(self, markets: Booleans) -> Agents:
+        """Return the agents of some of the markets, (T,) of them marked."""
+        counts = np.diff(self.market_offsets)
+        agents = np.repeat(markets, counts)
+        return replace(
+            self,
+            market_offsets=_stops(counts[markets]),
+            nodes=np.ascontiguousarray(self.nodes[:, agents]),
+            demographics=np.ascontiguousarray(self.demographics[:, agents]),
+            weights=self.weights[agents],
+            market_ids=None if self.market_ids is None else self.market_ids[markets],
+        )
+
     def consumers(self, used: Booleans | None = None) -> Consumers:
         """Return the arrays that kernels read, with a row of nodes for each X2 column.
 
@@ -136,6 +163,11 @@ class Agents:
         columns |= {f"nodes{row}": values for row, values in enumerate(self.nodes)}
         columns |= dict(zip(self.demographic_names, self.demographics, strict=False))
         return pd.DataFrame(columns)
+
+
+def _stops(sizes: Integers) -> Integers:
+    """Return offsets of the blocks with these sizes, those of nothing left out."""
+    return np.concatenate((np.zeros(1, np.int64), np.cumsum(sizes[sizes > 0])))
 
 
 def offsets(products: Products, agents: Agents) -> Offsets:

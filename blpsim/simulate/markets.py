@@ -54,11 +54,7 @@ class Markets:
         """Refuse numbers that are not natural."""
         check_count("Markets.number", self.number, "a dataset has at least one market")
         for name in ("firms", "products_per_firm"):
-            value = getattr(self, name)
-            natural = _is_natural(value) or (fits(value, Distribution) and not _has_unnatural(value))
-            if not natural:
-                expected = "an integer of 1 or more, or a distribution of them as Choice(2, 5, 10)"
-                raise ConfigurationError(f"Markets.{name}", value, expected, "no market may be empty")
+            check_natural(f"Markets.{name}", getattr(self, name), "no market may be empty")
 
     def draw(self, generator: np.random.Generator) -> Structure:
         """Return how products are divided among firms and markets.
@@ -68,8 +64,9 @@ class Markets:
         ConfigurationError
             When a distribution gives numbers that are not natural.
         """
-        firms = _counts("firms", self.firms, generator, int(self.number))
-        products = _counts("products_per_firm", self.products_per_firm, generator, int(firms.sum()))
+        firms = natural_numbers("Markets.firms", self.firms, generator, int(self.number))
+        each, number = self.products_per_firm, int(firms.sum())
+        products = natural_numbers("Markets.products_per_firm", each, generator, number)
         firm_offsets, market_firms = _offsets(products), _offsets(firms)
         return Structure(firm_offsets[market_firms], firm_offsets, market_firms)
 
@@ -134,20 +131,36 @@ def _is_natural(value: object) -> bool:
     return isinstance(value, int | np.integer) and fits(value, int) and bool(value >= 1)
 
 
-def _has_unnatural(distribution: Distribution) -> bool:
+def _has_unnatural(distribution: object) -> bool:
     return isinstance(distribution, Choice) and not all(
         value >= 1 and value == int(value) for value in distribution.values
     )
 
 
-def _counts(name: str, given: int | Distribution, generator: np.random.Generator, size: int) -> Integers:
+def check_natural(field: str, value: object, why: str) -> None:
+    """Refuse what is neither a natural number nor a distribution of them, with a ConfigurationError."""
+    if not (_is_natural(value) or (fits(value, Distribution) and not _has_unnatural(value))):
+        expected = "an integer of 1 or more, or a distribution of them as Choice(2, 5, 10)"
+        raise ConfigurationError(field, value, expected, why)
+
+
+def natural_numbers(
+    field: str, given: int | Distribution, generator: np.random.Generator, size: int
+) -> Integers:
+    """Return natural numbers, (size,): all the same, or drawn.
+
+    Raises
+    ------
+    ConfigurationError
+        When a distribution gives numbers that are not natural.
+    """
     if isinstance(given, int | np.integer):
         return np.full(size, given, np.int64)
     drawn = given.draw(generator, size)
     counts = np.rint(drawn).astype(np.int64)
     if not np.array_equal(counts, drawn) or (counts < 1).any():
         bad = drawn[(counts != drawn) | (counts < 1)][0]
-        raise ConfigurationError(f"Markets.{name}", bad, "integers of 1 or more", "it was drawn from it")
+        raise ConfigurationError(field, bad, "integers of 1 or more", "it was drawn from it")
     return counts
 
 

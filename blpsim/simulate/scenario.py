@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal, NamedTuple, cast
 
 import numpy as np
@@ -26,9 +26,11 @@ from blpsim.model.parameters import Parameters
 from blpsim.simulate.distributions import AnyDistribution, check_distributions
 from blpsim.simulate.generate import Shocks, demand_for, draw_products, marginal_costs, true_blocks
 from blpsim.simulate.markets import Assign, Errors, Markets
+from blpsim.simulate.measurement import MeasuredShares
 from blpsim.simulate.population import Demographics, Population, Shape
 from blpsim.simulate.redrawn import Redraw, Redrawn, check_economy
 from blpsim.simulate.residuals import Draw, residual_moments
+from blpsim.status import Status
 from blpsim.streams import Streams
 
 _PROBE = Streams(seed=0, replication=0, stream_key="probe")
@@ -75,6 +77,8 @@ class Scenario:
     ``Ownership`` firms have each other's profits in mind."""
     prices: PriceIteration = field(default_factory=PriceIteration)
     """How equilibrium prices are solved for."""
+    shares: MeasuredShares | None = field(default=None, metadata=LATER)
+    """How the data's shares are measured; None: exactly. The economy of a dataset keeps the true ones."""
     stream_key: str = field(default="", compare=False)
     """The key of the random streams: by default a hash of all of the above."""
     _truth: Bound = field(init=False, repr=False, compare=False)
@@ -170,6 +174,18 @@ class Scenario:
         """
         check("streams", streams, Streams)
         streams = streams if streams.stream_key else streams.keyed(self.stream_key)
+        if self.shares is None:
+            return self._drawn(streams)
+        key = streams.stream_key
+        for attempt in range(self.shares.most_attempts):
+            again = streams.keyed(f"{key}/attempt {attempt}") if attempt else streams
+            dataset = self.shares.measured(self._drawn(again), again.generator("shares"))
+            if dataset.status is not Status.SHARES_BELOW_FLOOR:
+                break
+        return replace(dataset, attempts=attempt + 1)
+
+    def _drawn(self, streams: Streams) -> Dataset:
+        """Return a dataset with the true shares."""
         products = self._products(streams)
         columns = self._columns(products)
         if columns.names != self.names:
