@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from blpsim.simulate.distributions import Normal as Normal
     from blpsim.simulate.distributions import OneOf as OneOf
     from blpsim.simulate.distributions import PerMarket as PerMarket
+    from blpsim.simulate.distributions import PerProduct as PerProduct
     from blpsim.simulate.distributions import Uniform as Uniform
     from blpsim.simulate.markets import Assign as Assign
     from blpsim.simulate.markets import Errors as Errors
@@ -94,6 +95,7 @@ _NAMES = {
         "Normal",
         "OneOf",
         "PerMarket",
+        "PerProduct",
         "Uniform",
     ),
     "simulate.markets": ("Assign", "Errors", "Markets"),

@@ -206,6 +206,30 @@ class PerMarket:
         return np.repeat(self.distribution.draw(generator, counts.size), counts)
 
 
+@dataclass(frozen=True, slots=True)
+class PerProduct:
+    """One draw for each product of a panel, the same in all markets."""
+
+    distribution: Distribution
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot be drawn from."""
+        check_distribution("PerProduct.distribution", self.distribution)
+
+    def draw_by_market(self, generator: np.random.Generator, counts: Integers) -> Vector:
+        """Return a product's draw in each of its markets, (sum of counts,).
+
+        Raises
+        ------
+        ConfigurationError
+            When markets have different numbers of products.
+        """
+        if (counts != counts[0]).any():
+            why = "a panel's products, as Markets(panel=True) has them, are in all markets"
+            raise ConfigurationError("PerProduct", counts.tolist(), "equal numbers in all markets", why)
+        return np.tile(self.distribution.draw(generator, int(counts[0])), counts.size)
+
+
 @dataclass(frozen=True, slots=True, init=False)
 class OneOf:
     """One of some distributions for each market, as incomes of the state that a market is in."""

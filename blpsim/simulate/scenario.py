@@ -36,6 +36,7 @@ from blpsim.streams import Streams
 _PROBE = Streams(seed=0, replication=0, stream_key="probe")
 _COMPUTED = "content:"
 _DRAWN = frozenset({"market_ids", "firm_ids"})
+_PANEL = frozenset({"product_ids", "clustering_ids"})
 _ENDOGENOUS = frozenset({"shares", "weights"})
 
 
@@ -91,6 +92,7 @@ class Scenario:
         object.__setattr__(self, "conduct", read_conduct("Scenario.conduct", self.conduct))
         object.__setattr__(self, "characteristics", dict(self.characteristics))
         self._check_characteristics()
+        self._check_panel()
         self._check_nests()
         self._check_consumers()
         self._check_supply()
@@ -191,7 +193,7 @@ class Scenario:
         if columns.names != self.names:
             why = "levels of a categorical variable differ between replications"
             raise ConfigurationError("Scenario.model", columns.names, f"the columns {self.names}", why)
-        shocks = Shocks(*self.errors.draw(streams.generator("errors"), products.number))
+        shocks = self._shocks(streams.generator("errors"), products)
         agents = self.draw_agents(self.model, self.consumers, products, streams, "consumers")
         return self._solved(products, columns, agents, shocks)
 
@@ -204,6 +206,12 @@ class Scenario:
             When a formula names what the scenario does not draw.
         """
         return model.bind(_priced(self._products(_PROBE)), self._demographics(model))
+
+    def _shocks(self, generator: np.random.Generator, products: Products) -> Shocks:
+        if not self.errors.needs_panel:
+            return Shocks(*self.errors.draw(generator, products.number))
+        each = products.number // products.markets
+        return Shocks(*self.errors.draw_panel(generator, products.markets, each))
 
     def draw_agents(
         self, model: Model, integration: Integration | None, products: Products, streams: Streams, role: str
@@ -255,23 +263,34 @@ class Scenario:
         return Dataset(economy=economy, status=found.status, residuals=found.residuals, source=self)
 
     def _check_characteristics(self) -> None:
-        reserved = _DRAWN | _ENDOGENOUS
+        reserved = self._given | _ENDOGENOUS
         for name in self.characteristics:
             if name in reserved:
                 why = f"'{name}' follows from the markets and the equilibrium"
                 raise ConfigurationError("Scenario.characteristics", name, "another name", why)
         endogenous = {PRICES} if self.model.supply is not None else set()
         for which, formula in _formulas(self.model).items():
-            missing = formula - set(self.characteristics) - _DRAWN - endogenous
+            missing = formula - set(self.characteristics) - self._given - endogenous
             if missing:
-                known = ", ".join(sorted({*self.characteristics, *_DRAWN, *endogenous}))
+                known = ", ".join(sorted({*self.characteristics, *self._given, *endogenous}))
                 why = f"Model.{which} has a variable '{min(missing)}' that nothing draws"
                 raise ConfigurationError("Scenario.characteristics", known, f"'{min(missing)}' too", why)
+
+    def _check_panel(self) -> None:
+        if self.errors.needs_panel and not self.markets.panel:
+            why = "else products of different markets have nothing in common"
+            for name in ("phi", "product_share"):
+                if value := getattr(self.errors, name):
+                    raise ConfigurationError(f"Scenario.errors.{name}", value, "0 without Markets.panel", why)
+
+    @property
+    def _given(self) -> frozenset[str]:
+        return _DRAWN | (_PANEL if self.markets.panel else frozenset())
 
     def _check_nests(self) -> None:
         if self.nests is not None and self.model.nests is None:
             raise ConfigurationError("Scenario.nests", self.nests, "None", "Model.nests names no column")
-        known = self.model.nests in (None, *self.characteristics, *_DRAWN)
+        known = self.model.nests in (None, *self.characteristics, *self._given)
         if self.nests is None and not known:
             why = f"Model.nests has a column '{self.model.nests}' that nothing draws"
             raise ConfigurationError("Scenario.nests", None, "an Assign", why)

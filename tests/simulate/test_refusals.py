@@ -20,6 +20,7 @@ DISTRIBUTIONS = [
     (bs.Exponential, "mean", (2.5,)),
     (bs.Bernoulli, "probability", ()),
     (bs.PerMarket, "distribution", ()),
+    (bs.PerProduct, "distribution", ()),
 ]
 
 
@@ -37,13 +38,22 @@ def test_one_of_some_distributions_refuses_what_is_none():
     refused_values(lambda distributions: bs.OneOf(bs.Uniform(), distributions), "distributions")
 
 
-@pytest.mark.parametrize("field", ["number", "firms", "products_per_firm"])
-def test_markets_refuse_wrong_values(field):
-    refused_values(lambda **changes: bs.Markets(**{"number": 2, **changes}), field)
+@pytest.mark.parametrize(
+    ("field", "right"), [("number", ()), ("firms", ()), ("products_per_firm", ()), ("panel", (True,))]
+)
+def test_markets_refuse_wrong_values(field, right):
+    refused_values(lambda **changes: bs.Markets(**{"number": 2, **changes}), field, right)
 
 
 @pytest.mark.parametrize(
-    ("field", "right"), [("xi_variance", (2.5,)), ("omega_variance", (2.5,)), ("covariance", (-1,))]
+    ("field", "right"),
+    [
+        ("xi_variance", (2.5,)),
+        ("omega_variance", (2.5,)),
+        ("covariance", (-1,)),
+        ("phi", ()),
+        ("product_share", ()),
+    ],
 )
 def test_errors_refuse_wrong_values(field, right):
     refused_values(lambda **changes: bs.Errors(**{"omega_variance": 1.0, **changes}), field, right)
