@@ -15,6 +15,7 @@ from blpsim.economy.dataset import Dataset
 from blpsim.economy.economy import Economy
 from blpsim.errors import ConfigurationError
 from blpsim.estimate.delta_method import DeltaMethod, Function
+from blpsim.estimate.frac import check_frac, frac_start
 from blpsim.estimate.gmm import GMM
 from blpsim.estimate.importance import Rule, TooFew, inverted_delta, sample_agents
 from blpsim.estimate.optimal import OptimalInstruments, optimal_instruments
@@ -153,6 +154,8 @@ class Estimator:
             expected = "an Integration" if self.integration is None else "None for a model without X2"
             why = "random coefficients are integrated over consumers, and an estimator names its own"
             raise ConfigurationError("Estimator.integration", self.integration, expected, why)
+        if self.starts.around == "frac":
+            check_frac("Estimator.starts.around", model)
         if self.gmm.resample_agents is not None:
             rule = getattr(self.integration, "integration", self.integration)
             given = rule if isinstance(rule, Integration) else None
@@ -226,7 +229,7 @@ class Estimator:
         setting = make_setting(self._model(dataset), products, agents, excluded, self.supply, how)
         setting = replace(setting, resampled=self._resampled(dataset, streams))
         gmm = self._bounded(bound, columns)
-        starts = self._starts(bound, first, streams)
+        starts = self._starts(setting, bound, first, streams)
         thetas = [np.clip(start, *gmm.theta_bounds(bound)) for start in starts]
         results = tuple(solve(setting, replace(bound, theta0=theta), gmm) for theta in thetas)
         return replace(
@@ -306,9 +309,10 @@ class Estimator:
         nests = None if model.nests is None else model.nest_codes(products.columns)
         return instruments.build(instrument_source(products, columns, nests=nests))
 
-    def _starts(self, bound: Layout, first: Solution | None, streams: Streams) -> Matrix:
+    def _starts(self, setting: Setting, bound: Layout, first: Solution | None, streams: Streams) -> Matrix:
         if first is None:
-            return self.starts.draw(bound.theta0, streams.generator("starts"))
+            around = frac_start(setting, bound) if self.starts.around == "frac" else bound.theta0
+            return self.starts.draw(around, streams.generator("starts"))
         values = dict(zip(first.layout.names, first.best.values, strict=True))
         fallback = dict(zip(bound.theta_names, bound.theta0, strict=True))
         return np.array([[values.get(name, fallback[name]) for name in bound.theta_names]])

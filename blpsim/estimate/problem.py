@@ -8,6 +8,7 @@ from blpsim.checks import check
 from blpsim.economy.economy import Owners
 from blpsim.errors import ConfigurationError, ParameterError
 from blpsim.estimate.evaluation import Evaluation, evaluated
+from blpsim.estimate.frac import check_frac, frac_start
 from blpsim.estimate.gmm import GMM
 from blpsim.estimate.result import Result
 from blpsim.estimate.setting import Setting, check_setting, make_setting
@@ -75,6 +76,24 @@ class Problem:
         bound = self._bound(parameters, gmm)
         _check_identification(self.setting, bound)
         return solve(self._resampling(gmm), bound, gmm or GMM())
+
+    def frac(self, parameters: Parameters) -> Parameters:
+        """Return starting values by FRAC, for models without nests and links.
+
+        parameters  say what is estimated; their values stay where FRAC identifies nothing, as those of gamma
+
+        Raises
+        ------
+        ParameterError
+            For parameters that the model does not have.
+        ConfigurationError
+            For models with nests, or with lognormal or logit coefficients.
+
+        Source: Salanie and Wolak (2022).
+        """
+        check_frac("Problem.frac", self.setting.model)
+        bound = self._bound(parameters, None)
+        return bound.parameters(frac_start(self.setting, bound), bound.beta0, bound.gamma0)
 
     def evaluate(self, parameters: Parameters, gmm: GMM | None = None) -> Evaluation:
         """Return the objective, its gradient, and what they are made of, at these parameters.

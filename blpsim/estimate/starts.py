@@ -21,13 +21,18 @@ from blpsim.model.parameters import Parameters
 
 @dataclass(frozen=True, slots=True)
 class Starts:
-    """Where the optimizer starts: uniform draws around the truth, the same for every estimator."""
+    """Where the optimizer starts: uniform draws around the truth, the same for every estimator.
+
+    Around FRAC's estimate, which every dataset has its own of, the first start is that estimate itself.
+    """
 
     number: int = 3
     """How many starts; the lowest objective wins."""
-    around: Literal["truth"] = "truth"
+    around: Literal["truth", "frac"] = "truth"
+    """The truth; or the estimate of FRAC (Salanie and Wolak 2022), for models without nests and links, which
+    costs a regression and asks nobody what is true."""
     width: float = 0.5
-    """Starts lie within this fraction of the truth."""
+    """Starts lie within this fraction of what they are around."""
 
     def __post_init__(self) -> None:
         """Refuse no starts, and widths that could change signs."""
@@ -40,6 +45,8 @@ class Starts:
     def draw(self, theta: Vector, generator: np.random.Generator) -> Matrix:
         """Return starts, (S, P)."""
         draws = generator.uniform(1 - self.width, 1 + self.width, (self.number, theta.size))
+        if self.around == "frac":
+            draws[0] = 1
         return np.asarray(theta * draws, np.float64)
 
 
