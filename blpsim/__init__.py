@@ -18,14 +18,14 @@ if TYPE_CHECKING:
     from blpsim.errors import FormulaError as FormulaError
     from blpsim.errors import ParameterError as ParameterError
     from blpsim.errors import StoreError as StoreError
-    from blpsim.estimate.estimator import Estimate as Estimate
     from blpsim.estimate.estimator import Estimator as Estimator
-    from blpsim.estimate.estimator import Start as Start
     from blpsim.estimate.gmm import GMM as GMM
     from blpsim.estimate.gmm import Inversion as Inversion
     from blpsim.estimate.optimizer import Optimizer as Optimizer
     from blpsim.estimate.problem import Problem as Problem
     from blpsim.estimate.result import Result as Result
+    from blpsim.estimate.solution import Estimate as Estimate
+    from blpsim.estimate.solution import Start as Start
     from blpsim.estimate.starts import Bounds as Bounds
     from blpsim.estimate.starts import Starts as Starts
     from blpsim.model import instruments as instruments
@@ -74,7 +74,8 @@ _NAMES = {
         "ParameterError",
         "StoreError",
     ),
-    "estimate.estimator": ("Estimate", "Estimator", "Start", "Starts"),
+    "estimate.estimator": ("Estimator", "Starts"),
+    "estimate.solution": ("Estimate", "Start"),
     "estimate.gmm": ("GMM", "Inversion"),
     "estimate.optimizer": ("Optimizer",),
     "estimate.problem": ("Problem",),

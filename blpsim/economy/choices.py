@@ -121,12 +121,12 @@ def choices_by_market(demand: PricedDemand) -> Iterator[Choices]:
 
 def inside_probabilities(demand: PricedDemand, markets: Iterable[int]) -> Iterator[tuple[int, Vector]]:
     """Yield some markets, each with the probabilities that its agents buy, (I,), where demand is written."""
-    x2, offsets = demand.x2.values(demand.data), demand.offsets
+    x2, offsets = demand.x2.values(demand.data) / demand.epsilon_scale, demand.offsets
     for market in markets:
         rows = slice(*offsets.products[market : market + 2])
         agents = slice(*offsets.agents[market : market + 2])
         utilities = x2[rows] @ _coefficients(demand.tastes, demand.consumers, agents)
-        utilities += demand.delta[rows, None]
+        utilities += demand.delta[rows, None] / demand.epsilon_scale
         yield market, _inside(utilities, demand.nested, market, rows)
 
 

@@ -9,19 +9,15 @@ from typing import Any, Literal, Protocol, cast, runtime_checkable
 
 import numpy as np
 
-from blpsim.arrays import Booleans, Matrix, Vector
+from blpsim.arrays import Matrix
 from blpsim.checks import check, check_fields
 from blpsim.economy.dataset import Dataset
-from blpsim.economy.economy import Economy
 from blpsim.errors import ConfigurationError
-from blpsim.estimate.delta_method import DeltaMethod, Function
 from blpsim.estimate.frac import check_frac, frac_start
 from blpsim.estimate.gmm import GMM
 from blpsim.estimate.importance import Rule, TooFew, inverted_delta, sample_agents
-from blpsim.estimate.optimal import OptimalInstruments, optimal_instruments
-from blpsim.estimate.realizations import drawn_errors
-from blpsim.estimate.result import Result
 from blpsim.estimate.setting import Setting, has_logs, make_setting
+from blpsim.estimate.solution import Estimate, Solution
 from blpsim.estimate.solve import solve
 from blpsim.estimate.starts import Bounds, Starts, columns_on, starting_values, true_values
 from blpsim.fingerprint import LATER
@@ -37,46 +33,6 @@ from blpsim.model.parameters import Parameters
 from blpsim.model.resampling import Resampled, check_random
 from blpsim.status import Status
 from blpsim.streams import Streams
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Start:
-    """One start of the optimizer and where it led."""
-
-    value: Vector
-    """(P,) NaN for what is concentrated out."""
-    estimate: Vector
-    """(P,)."""
-    objective: float
-    status: Status
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Estimate:
-    """What an estimator returns."""
-
-    values: Vector
-    """(P,) NaN where there is none."""
-    standard_errors: Vector
-    """(P,)."""
-    status: Status
-    diagnostics: Mapping[str, float] = field(default_factory=dict)
-    at_bound: Booleans | tuple[()] = ()
-    """(P,) whether an estimate is at a bound."""
-    starts: tuple[Start, ...] = ()
-    covariance: Matrix | None = None
-    """(P, P)."""
-    economy: Economy | None = None
-    """The economy at the estimate, which estimands are functions of; None where there is none."""
-    result: Result | None = field(default=None, repr=False)
-    """All that the estimation left; None where there is no estimate."""
-
-    def delta_method(self, function: Function) -> DeltaMethod:
-        """Return a function's values at the economy and their standard errors; see ``Result``."""
-        if self.result is None:
-            why = "functions of it are asked for"
-            raise ConfigurationError("Estimate.result", None, "an estimate with a result", why)
-        return self.result.delta_method(function)
 
 
 @runtime_checkable
@@ -182,7 +138,7 @@ class Estimator:
         """Return the estimate on one dataset: the start with the lowest objective."""
         check("dataset", dataset, Dataset)
         check("streams", streams, Streams)
-        return _best(self.solution(dataset, streams))
+        return self.solution(dataset, streams).estimate()
 
     def solution(self, dataset: Dataset, streams: Streams) -> Solution:
         """Return all starts' results on one dataset; estimators that build on this one share it."""
@@ -318,39 +274,6 @@ class Estimator:
         return np.array([[values.get(name, fallback[name]) for name in bound.theta_names]])
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Solution:
-    """What an estimator's starts led to on one dataset."""
-
-    layout: Layout
-    setting: Setting | None = None
-    results: tuple[Result, ...] = ()
-    """One a start."""
-    starts: Matrix | tuple[()] = ()
-    """(S, P) theta."""
-    failure: Status = Status.CONVERGED
-    """Why there are no results."""
-    failed_draws: int | None = None
-    """Draws of errors that optimal instruments leave out, without an equilibrium, over all markets; None
-    without optimal instruments."""
-
-    @property
-    def is_usable(self) -> bool:
-        """Whether there is an estimate that others can build on."""
-        return bool(self.results) and self.best.status.is_usable
-
-    @property
-    def best(self) -> Result:
-        """The usable result with the lowest objective, or the lowest of all."""
-        usable = [result for result in self.results if result.status.is_usable]
-        return min(usable or self.results, key=lambda result: result.objective)
-
-    def optimal_instruments(self, how: Optimal, streams: Streams) -> OptimalInstruments | None:
-        """Return optimal instruments at the best result, a usable one; None without an equilibrium."""
-        fitted, generator = self.best.fitted, streams.generator("optimal instruments")
-        return optimal_instruments(fitted, drawn_errors(fitted, how.method, how.draws, generator))
-
-
 class _Memory(threading.local):
     """The solutions on the dataset that this thread works on: chains share their first steps."""
 
@@ -366,41 +289,3 @@ def _shared(dataset: Dataset, streams: Streams) -> list[tuple[Estimator, Solutio
     if _MEMORY.of is None or _MEMORY.of[0] is not dataset or _MEMORY.of[1] != streams:
         _MEMORY.of, _MEMORY.solutions = (dataset, streams), []
     return _MEMORY.solutions
-
-
-def _best(solution: Solution) -> Estimate:
-    bound, results = solution.layout, solution.results
-    if not results:
-        nothing = np.full(len(bound.names), np.nan)
-        return Estimate(values=nothing, standard_errors=nothing, status=solution.failure)
-    best = solution.best
-    recorded = []
-    for result, theta in zip(results, solution.starts, strict=True):
-        value = np.full(len(bound.names), np.nan)
-        value[bound.theta_positions] = theta
-        recorded.append(
-            Start(value=value, estimate=result.values, objective=result.objective, status=result.status)
-        )
-    return Estimate(
-        values=best.values,
-        standard_errors=best.errors,
-        status=best.status,
-        diagnostics={
-            "objective": best.objective,
-            "gradient_norm": best.gradient_norm,
-            "hessian_min_eigenvalue": best.hessian_min_eigenvalue,
-            "objective_evaluations": sum(result.objective_evaluations for result in results),
-            "inversion_evaluations": sum(result.inversion_evaluations for result in results),
-            "inversion_failures": sum(result.inversion_failures for result in results),
-            "inversion_residual": best.inversion_residual,
-            "clipped_costs": best.clipped_costs,
-            "hansen_j": best.hansen_j,
-            "hansen_p": best.hansen_p,
-            **({} if solution.failed_draws is None else {"failed_draws": solution.failed_draws}),
-        },
-        at_bound=best.at_bound,
-        starts=tuple(recorded),
-        covariance=best.covariance,
-        economy=best.economy if best.status.is_usable else None,
-        result=best,
-    )

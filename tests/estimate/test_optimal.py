@@ -134,7 +134,7 @@ def test_without_any_equilibrium_there_are_no_instruments_and_a_status_says_so(m
     monkeypatch.setattr("blpsim.estimate.first_step.drawn_errors", lambda *_: [broken])
     with refused(bs.DataError, "compute_optimal_instruments", "1 failed draws"):
         evaluated().compute_optimal_instruments("empirical")
-    monkeypatch.setattr("blpsim.estimate.estimator.drawn_errors", lambda fitted, *_: [broken_like(fitted)])
+    monkeypatch.setattr("blpsim.estimate.solution.drawn_errors", lambda fitted, *_: [broken_like(fitted)])
     found = chained(method="empirical", draws=2).estimate(drawn_again(), drawn()[0])
     assert found.status is Status.EQUILIBRIUM_FAILED
     assert np.isnan(found.values).all()
@@ -151,7 +151,7 @@ def test_failed_draws_are_a_diagnostic(monkeypatch):
     def half(fitted, *_):
         return [Errors(0 * fitted.xi, 0 * fitted.omega), broken_like(fitted)]
 
-    monkeypatch.setattr("blpsim.estimate.estimator.drawn_errors", half)
+    monkeypatch.setattr("blpsim.estimate.solution.drawn_errors", half)
     found = chained(method="empirical", draws=2).estimate(drawn_again(), drawn()[0])
     markets = drawn()[1].economy.products.markets
     assert found.diagnostics["failed_draws"] == markets

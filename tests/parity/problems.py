@@ -30,7 +30,7 @@ Array = NDArray[Any]
 
 EARLIER = 40
 """Problems of smaller seeds are without nests, which every other may have from there on, new rules, and
-other ownership than by firms, which every third may have; of those without nests, some have a scaled epsilon."""
+other ownership than by firms, which every third may have; some without nests have a scaled epsilon."""
 
 
 def random_case(seed: int) -> Case:

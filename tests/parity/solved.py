@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 
 import blpsim as bs
 from blpsim.economy.dataset import Dataset
-from blpsim.estimate.estimator import Solution
 from blpsim.estimate.result import Result
 from blpsim.estimate.setting import Setting
+from blpsim.estimate.solution import Solution
 from blpsim.model.layout import Layout
 
 from .case import Case
