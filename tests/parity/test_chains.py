@@ -33,6 +33,7 @@ PROBLEMS = {
     46: {"log costs", "apart rho"},
     56: {"demand only", "apart rho", "1 effects, demand"},
     105: {"supply", "log coefficient", "logit coefficient", "no price in X1"},
+    91: {"supply", "linear costs", "scaled epsilon"},
     174: {"logit"},
 }
 TOLERANCE = 1e-7
