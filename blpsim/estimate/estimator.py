@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal, Protocol, cast, runtime_checkable
 
@@ -21,6 +21,7 @@ from blpsim.estimate.solution import Estimate, Solution
 from blpsim.estimate.solve import solve
 from blpsim.estimate.starts import Bounds, Starts, columns_on, starting_values, true_values
 from blpsim.fingerprint import LATER
+from blpsim.model.blocks import PHI
 from blpsim.model.characteristics import instrument_source
 from blpsim.model.conduct import Conduct, Ownership, read_conduct
 from blpsim.model.importance import ImportanceSampling
@@ -85,6 +86,9 @@ class Estimator:
             raise ConfigurationError("Estimator.parameters", self.parameters, "None without a model", why)
         if isinstance(self.instruments, Optimal):
             check("Optimal.first", self.instruments.first, Estimator)
+            if any((*self._innovative, *cast(Estimator, self.instruments.first)._innovative)):
+                why = "expected derivatives are those of errors, not of innovations"
+                raise ConfigurationError("Estimator.instruments", "Optimal", "others with innovations", why)
         if isinstance(self.integration, ImportanceSampling):
             check("ImportanceSampling.first", self.integration.first, Estimator)
             got = cast(Estimator, self.integration.first).model
@@ -129,10 +133,33 @@ class Estimator:
         if columns is not None:
             known = (scenario.truth, scenario.names)
             start = starting_values(self.parameters, known, columns, self.supply)
-            return layout(start, columns, self.supply).names
+            bound = layout(start, columns, self.supply)
+            self._check_phi(scenario, {bound.names[place] for place in bound.theta_positions})
+            return bound.names
         blocks = {"beta", "sigma", "pi", "rho"} | ({"gamma"} if self.supply else set())
         values = scenario.truth.by_name(scenario.names)
-        return tuple(name for name in values if name.partition("[")[0] in blocks)
+        moved = self._check_phi(scenario, values)
+        return tuple(name for name in values if name.partition("[")[0] in blocks or name in moved)
+
+    def _check_phi(self, scenario: Scenario, known: Collection[str]) -> set[str]:
+        """Return names of the autocorrelations that are estimated, after refusing that some are not known."""
+        moved = {name for name, place in PHI.items() if self._innovative[place[0]]}
+        if missing := moved - set(known):
+            field, owner = (
+                ("Scenario.truth", scenario.truth)
+                if self.model is None
+                else ("Estimator.parameters", self.parameters)
+            )
+            why = "an estimator of innovations estimates what it has a value to start from of"
+            got = None if owner is None else owner.phi
+            raise ConfigurationError(f"{field}.phi", got, f"a {min(missing)} that is not zero", why)
+        return moved
+
+    @property
+    def _innovative(self) -> tuple[bool, bool]:
+        """Whether moments of demand and of supply are in innovations."""
+        demand, supply = self.gmm.demand_moment_types, self.gmm.supply_moment_types
+        return demand != "levels", self.supply and supply != "levels"
 
     def estimate(self, dataset: Dataset, streams: Streams) -> Estimate:
         """Return the estimate on one dataset: the start with the lowest objective."""
@@ -152,7 +179,7 @@ class Estimator:
     def _solution(self, dataset: Dataset, streams: Streams) -> Solution:
         economy, columns = dataset.economy, self._columns(dataset, streams)
         if self.model is None:
-            start = true_values(economy.parameters, columns, self.supply)
+            start = true_values(economy.parameters, columns, self.supply, self._innovative)
         else:
             known = (economy.parameters, economy.names)
             start = starting_values(self.parameters, known, columns, self.supply)

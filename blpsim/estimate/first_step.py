@@ -59,6 +59,10 @@ class FirstStep:
         """
         check_error_draws("compute_optimal_instruments", method, draws)
         generator, fitted = _generator(seed), self.fitted
+        if fitted.layout.phi_moved.size:
+            why = "expected derivatives are those of errors, not of innovations"
+            got, expected = "innovations", "moments in levels"
+            raise ConfigurationError("compute_optimal_instruments", got, expected, why)
         products = fitted.setting.products
         given = None
         if expected_prices is not None:

@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike
 from blpsim.arrays import InversionRule, Matrix, Vector
 from blpsim.checks import check_count, check_fields, numbers
 from blpsim.errors import ConfigurationError, ParameterError
+from blpsim.estimate.innovations import MomentType
 from blpsim.estimate.optimizer import Optimizer
 from blpsim.estimate.roots import SCIPY
 from blpsim.fingerprint import LATER
@@ -99,6 +100,11 @@ class GMM:
     """Sets of agents whose moments show the simulation error, which covariances of moments then include:
     a number of them, drawn as the problem's or the estimator's agents were, or a function that returns a
     table of agents for 0, 1, ..., and then None."""
+    demand_moment_types: MomentType = field(default="levels", metadata=LATER)
+    """What demand's moments are of, as in PyBLP: xi, its innovations xi - phi L xi, or differences of
+    these, free of what is a product's own; L is a product's market before, and phi is in ``Parameters``."""
+    supply_moment_types: MomentType = field(default="levels", metadata=LATER)
+    """The same of supply's and omega."""
     optimizer: Optimizer = field(default_factory=Optimizer)
     iteration: Inversion = field(default_factory=Inversion)
 
@@ -203,4 +209,5 @@ def _block_places(layout: Layout) -> dict[str, _Places]:
         "rho": (rho, (layout.rho_moved,), layout.rho0.shape),
         "beta": (beta, (layout.beta_moved,), layout.beta0.shape),
         "gamma": (beta + layout.beta_moved.size, (layout.gamma_moved,), layout.gamma0.shape),
+        "phi": (layout.known_to_kernels, (layout.phi_moved,), layout.phi0.shape),
     }

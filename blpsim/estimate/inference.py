@@ -118,19 +118,19 @@ def parameter_sensitivity(g: Matrix, weighting: Matrix, kept: Booleans) -> Matri
     return full
 
 
-def inferred(objective: Objective, residuals: tuple[Vector, Vector], kept: Booleans) -> Inference:
+def inferred(objective: Objective, kept: Booleans) -> Inference:
     """Return what follows from the moments' covariance at the last evaluation.
 
     kept  (P,) parameters that are not at a bound
     """
     setting, gmm = objective.setting, objective.gmm
     simulation = simulation_error(objective)
-    moments = moment_covariance(setting, residuals, gmm.se_type, gmm.center_moments)
+    moments = moment_covariance(setting, objective.moment_residuals(), gmm.se_type, gmm.center_moments)
     moments = simulation.added(moments, setting.number)
     unadjusted = gmm.se_type == "unadjusted"
     used = objective.moments.weighting
     weighting = inverted(moments) if unadjusted and gmm.method == "1s" else used
-    g = moments_jacobian(setting, objective.jacobian())
+    g = moments_jacobian(setting, objective.moment_jacobian())
     between = None if unadjusted else moments
     covariance = parameter_covariance(g, weighting, between, kept, setting.number)
     sensitivity = parameter_sensitivity(g, weighting, kept)

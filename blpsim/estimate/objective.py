@@ -20,6 +20,7 @@ from blpsim.arrays import (
     rows_on_lines,
 )
 from blpsim.estimate.gmm import GMM
+from blpsim.estimate.innovations import Differencing, make_differencing
 from blpsim.estimate.nesting import make_nesting, nested_logit_delta, one_nest_each
 from blpsim.estimate.roots import Roots
 from blpsim.estimate.setting import Setting
@@ -59,7 +60,15 @@ class Objective:
         """
         self.setting, self.layout, self.gmm = setting, layout, gmm
         self.panel = setting.panel(layout)
+        types = (gmm.demand_moment_types, gmm.supply_moment_types)
+        self._differencing = make_differencing(setting, layout, types)
         self.moments = _moments(setting, layout, gmm, weighting)
+        self._instruments = self.moments.demand_instruments, self.moments.supply_instruments
+        if self._differencing is not None:
+            taken = (rows.copy() for rows in self._instruments)
+            self.moments = self.moments._replace(
+                demand_instruments=next(taken), supply_instruments=next(taken)
+            )
         self.state = _state(self.panel, self.moments, layout.links)
         self.bench = _bench(self.panel)
         self._rule = gmm.iteration.rule
@@ -71,6 +80,7 @@ class Objective:
             self._kernel = evaluate_nested_with_gradient
         self._evaluate: Callable[..., Any] = self._kernel
         self._roots = self._root_finder() if gmm.iteration.finds_roots else None
+        self.theta = layout.theta0.copy()
         self._begin(nested_logit_delta(setting, layout.rho0))
 
     def _root_finder(self) -> Roots:
@@ -108,8 +118,11 @@ class Objective:
         at = theta.tobytes()
         if at == self._at:
             return self._last
+        self.theta = theta.copy()
         self.state.delta[:] = self.start_delta
-        self.unknowns.theta[:] = theta
+        self.unknowns.theta[:] = theta[: self.layout.known_to_kernels]
+        if self._differencing is not None:
+            self._difference(self._differencing, self.layout.phi(theta))
         searched = self._roots.search() if self._roots is not None else None
         code, objective, self.clipped, evaluations = self._evaluate(*self.arguments)
         if self._evaluate is self._kernel:
@@ -121,8 +134,31 @@ class Objective:
             return self._penalized()
         residuals, tolerance = self.state.residuals, self.gmm.iteration.tolerance
         self.inversion_failures += residuals.size - int(np.count_nonzero(residuals < tolerance))
-        self._last, self._at = (objective, self.unknowns.gradient.copy()), at
+        gradient = self.unknowns.gradient.copy()
+        if self._differencing is not None:
+            gradient = np.append(gradient, self._d_phi(self._differencing))
+        self._last, self._at = (objective, gradient), at
         return self._last
+
+    def _difference(self, differencing: Differencing, phi: Vector) -> None:
+        """Take instruments with which errors have the moments that innovations have."""
+        fields = (self.moments.demand_instruments, self.moments.supply_instruments)
+        for side, (taken, rows) in enumerate(zip(fields, self._instruments, strict=True)):
+            if len(rows):
+                taken[:] = differencing.instruments(side, rows, float(np.append(phi, [0.0, 0.0])[side]))
+        self.moments.concentration[:] = _concentration(self.moments, self.setting.number)
+
+    def _d_phi(self, differencing: Differencing) -> Vector:
+        """Return the gradient by the estimated elements of phi, at linear coefficients that are best."""
+        errors, first = (self.state.xi, self.state.omega), len(self._instruments[0])
+        weighted = np.split(self.state.weighted, [first])
+        scale = 2 * self.moments.scale / self.setting.number
+        return np.array(
+            [
+                scale * weighted[side] @ (self._instruments[side] @ differencing.d_phi(side, errors[side]))
+                for side in self.layout.phi_moved
+            ]
+        )
 
     def _penalized(self) -> tuple[float, Vector]:
         self.failures += 1
@@ -155,6 +191,33 @@ class Objective:
             omega = self.setting.supply_absorber.residualize(omega)
         return xi, omega
 
+    def moment_residuals(self) -> tuple[Vector, Vector]:
+        """Return what is multiplied by instruments, (N,) each: xi and omega, or their innovations."""
+        errors = self.residuals()
+        if self._differencing is None:
+            return errors
+        phi = np.append(self.layout.phi(self.theta), [0.0, 0.0])
+        xi, omega = (self._differencing.residual(side, errors[side], phi[side]) for side in (0, 1))
+        return xi, omega if omega.size else errors[1]
+
+    def moment_jacobian(self) -> Jacobian:
+        """Return the derivatives of ``moment_residuals``, (N, P) each, in the layout's order of names."""
+        found, differencing = self.jacobian(), self._differencing
+        if differencing is None:
+            return found
+        phi, errors = np.append(self.layout.phi(self.theta), [0.0, 0.0]), self.residuals()
+        sides = [
+            differencing.residual(side, rows.T, phi[side]).T if side == 0 or self.setting.supply else rows
+            for side, rows in enumerate(found)
+        ]
+        for place, side in zip(self._phi_places, self.layout.phi_moved, strict=True):
+            sides[side][:, place] = differencing.d_phi(int(side), errors[side])
+        return Jacobian(*sides)
+
+    @property
+    def _phi_places(self) -> Integers:
+        return self.layout.theta_positions[self.layout.known_to_kernels :]
+
     def jacobian(self) -> Jacobian:
         """Return the derivatives of xi and omega by all that is estimated, after an evaluation."""
         layout, setting = self.layout, self.setting
@@ -162,7 +225,7 @@ class Objective:
         directions = _directions(layout, prices)
         supply, k1, linear = setting.supply, layout.beta0.size, layout.beta0.size + layout.nonlinear
         stop = k1 + directions.kind.size
-        xi = np.zeros((stop + len(setting.x3), setting.number))
+        xi = np.zeros((stop + len(setting.x3) + layout.phi_moved.size, setting.number))
         omega = np.zeros_like(xi)
         d_xi, d_omega = xi[k1:stop], omega[k1 : stop if supply else k1]
         if self.nesting is None:
@@ -174,7 +237,7 @@ class Objective:
         if supply:
             d_omega *= -self._d_costs()
             omega[prices] = omega[linear:stop]
-            np.negative(setting.x3, out=omega[stop:])
+            np.negative(setting.x3, out=omega[stop : stop + len(setting.x3)])
         # Between what is of theta and gamma stand the price coefficients' ways through markups.
         kept = np.where(layout.reported < linear, layout.reported, layout.reported + prices.size)
         return Jacobian(xi[kept].T, omega[kept].T)
@@ -239,16 +302,19 @@ def _moments(setting: Setting, layout: Layout, gmm: GMM, weighting: Matrix) -> M
 
 def _weighted(moments: Moments, setting: Setting, weighting: Matrix) -> Moments:
     """Return the moments with a weighting matrix, and the concentration that follows from it."""
+    weighted = moments._replace(weighting=np.ascontiguousarray(weighting))
+    return weighted._replace(concentration=_concentration(weighted, setting.number))
+
+
+def _concentration(moments: Moments, number: int) -> Matrix:
+    """Return what maps moments of the dependent variables to concentrated coefficients, (L1 + L3, M)."""
     demand, supply = moments.demand_instruments, moments.supply_instruments
     columns, costs = moments.free_demand, moments.free_supply
     linear = np.zeros((len(demand) + len(supply), len(columns) + len(costs)))
-    linear[: len(demand), : len(columns)] = demand @ columns.T / setting.number
-    linear[len(demand) :, len(columns) :] = supply @ costs.T / setting.number
-    projected = linear.T @ weighting
-    return moments._replace(
-        weighting=np.ascontiguousarray(weighting),
-        concentration=np.ascontiguousarray(np.linalg.solve(projected @ linear, projected)),
-    )
+    linear[: len(demand), : len(columns)] = demand @ columns.T / number
+    linear[len(demand) :, len(columns) :] = supply @ costs.T / number
+    projected = linear.T @ moments.weighting
+    return np.ascontiguousarray(np.linalg.solve(projected @ linear, projected))
 
 
 def _state(panel: Panel, moments: Moments, links: Integers) -> State:

@@ -60,7 +60,7 @@ def _evaluated(objective: Objective, agents: Agents, moments: list[Vector]) -> S
     setting = replace(objective.setting, agents=agents)
     other = Objective(setting, objective.layout, objective.gmm, objective.moments.weighting)
     other.start_delta = objective.state.delta
-    other(objective.unknowns.theta.copy())
+    other(objective.theta.copy())
     if other.status is Status.EVALUATED:
         if not other.state.residuals.max() < objective.gmm.iteration.tolerance:
             return Status.INVERSION_FAILED

@@ -258,7 +258,7 @@ def make_result(
     residuals = objective.residuals()
     at_bound = np.zeros(len(layout.names), np.bool_)
     at_bound[layout.theta_positions] = _at_bounds(theta, *bounds)
-    inference = inferred(objective, residuals, ~at_bound)
+    inference = inferred(objective, ~at_bound)
     errors = np.sqrt(np.diag(inference.covariance))
     values = layout.values(theta, objective.beta(theta), objective.gamma(theta))
     parameters = layout.unfolded(values, fixed=True)

@@ -187,6 +187,8 @@ def _status(
 
 def _updated(objective: Objective) -> Matrix:
     gmm = objective.gmm
-    covariance = moment_covariance(objective.setting, objective.residuals(), gmm.W_type, gmm.center_moments)
+    covariance = moment_covariance(
+        objective.setting, objective.moment_residuals(), gmm.W_type, gmm.center_moments
+    )
     weighting = inverted(simulation_error(objective).added(covariance, objective.setting.number))
     return np.asarray((weighting + weighting.T) / 2, np.float64)

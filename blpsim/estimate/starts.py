@@ -89,13 +89,20 @@ class Bounds:
 
 
 @lru_cache(maxsize=256)
-def true_values(truth: Parameters, columns: ModelColumns, supply: bool) -> Parameters:
-    """Return the truth, less what is concentrated out."""
-    beta = truth.blocks(columns.names).beta
+def true_values(
+    truth: Parameters, columns: ModelColumns, supply: bool, innovative: tuple[bool, bool]
+) -> Parameters:
+    """Return the truth, less what is concentrated out, and autocorrelations that no moment depends on.
+
+    innovative  whether moments of demand and of supply are in innovations
+    """
+    blocks = truth.blocks(columns.names)
+    beta, phi = blocks.beta, np.where(innovative[: blocks.phi.size], blocks.phi, 0.0)
     kept = columns.x1.depends_on_prices & supply
     free = truth.free if isinstance(truth.free, Mapping) else dict.fromkeys(truth.free or (), True)
     free = {name: value for name, value in free.items() if name.startswith(("sigma", "pi", "rho"))}
-    return replace(truth, beta=np.where(kept, beta, np.nan), gamma=None, free=free or None)
+    start = replace(truth, beta=np.where(kept, beta, np.nan), gamma=None, free=free or None)
+    return replace(start, phi=phi if phi.any() else None)
 
 
 def columns_on(scenario: object, model: Model) -> ModelColumns:
@@ -129,7 +136,7 @@ def starting_values(
     free: dict[str, bool] = {}
     for block, elements in block_names(columns.names, common_rho="rho" in values).items():
         blocks[block] = None if given is None else getattr(given, block)
-        if blocks[block] is None:
+        if blocks[block] is None and block != "phi":
             blocks[block] = {name: values[name] for name in elements if name in values}
             free |= {name: estimated[name] for name in elements if name in values}
     free |= {} if given is None else cast(Mapping[str, bool], given.free or {})

@@ -28,8 +28,8 @@ def make_unknowns(layout: Layout, prices: Integers, *, supply: bool) -> Unknowns
     )
     sizes = (layout.beta_given.size, gamma_given.size) * 2
     return Unknowns(
-        theta=layout.theta0.copy(),
-        gradient=np.empty(layout.theta0.size),
+        theta=layout.theta0[: layout.known_to_kernels].copy(),
+        gradient=np.empty(layout.known_to_kernels),
         places=places,
         tastes=Tastes(layout.sigma0.copy(), layout.pi0.copy(), np.empty(prices.size), layout.links),
         given=Given(*(np.empty(size) for size in sizes)),

@@ -17,6 +17,9 @@ Block: TypeAlias = ArrayLike | Mapping[str, float] | None
 Position: TypeAlias = tuple[int, ...]
 
 
+_NOTHING = np.empty(0)
+
+
 class Blocks(NamedTuple):
     """The parameters of a model's columns, every element with its value."""
 
@@ -30,9 +33,11 @@ class Blocks(NamedTuple):
     """(H,) one a nest, (1,) one for all, or (0,) without nests."""
     gamma: Vector
     """(K3,) NaN where concentrated out."""
+    phi: Vector = _NOTHING
+    """(1,) or (2,) autocorrelations of xi and omega, or (0,)."""
 
 
-CONCENTRATED = {"beta": True, "sigma": False, "pi": False, "rho": False, "gamma": True}
+CONCENTRATED = {"beta": True, "sigma": False, "pi": False, "rho": False, "gamma": True, "phi": False}
 """Whether elements without a value can be concentrated out."""
 RHO = "rho"
 _OWNERS = {
@@ -41,14 +46,20 @@ _OWNERS = {
     "pi": "Model.demographics",
     "rho": "Model.nests",
     "gamma": "Model.supply",
+    "phi": "Model.supply",
 }
+PHI: Mapping[str, Position] = {"phi[xi]": (0,), "phi[omega]": (1,)}
+"""Names of autocorrelations."""
 
 
 @lru_cache(maxsize=256)
-def block_names(names: ModelNames, *, common_rho: bool = False) -> Mapping[str, Mapping[str, Position]]:
+def block_names(
+    names: ModelNames, *, common_rho: bool = False, errors: int = 0
+) -> Mapping[str, Mapping[str, Position]]:
     """Return each block's element names, as ``pi[x,income]``, with their positions in PyBLP's order.
 
     common_rho  whether all nests have one rho, which is named so
+    errors      how many errors are autocorrelated: none, xi, or xi and omega
     """
     x1, x2, x3, demographics, nests = names
     apart: dict[str, Position] = {f"rho[{nest}]": (k,) for k, nest in enumerate(nests)}
@@ -59,6 +70,7 @@ def block_names(names: ModelNames, *, common_rho: bool = False) -> Mapping[str, 
         "pi": {f"pi[{x},{d}]": (k, m) for k, x in enumerate(x2) for m, d in enumerate(demographics)},
         "rho": {"rho": (0,)} if common_rho and nests else apart,
         "gamma": {f"gamma[{label}]": (k,) for k, label in enumerate(x3)},
+        "phi": {name: place for name, place in PHI.items() if place[0] < errors},
     }
 
 

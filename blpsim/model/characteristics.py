@@ -41,6 +41,8 @@ class InstrumentSource(NamedTuple):
     """(H, N) whether a product is in each nest, as 0 and 1; H = 0 without nests."""
     given: tuple[Matrix, Matrix]
     """(N, MD) and (N, MS) instruments of demand and supply among the data's columns, if any."""
+    observed: Products | None = None
+    """All columns of the products, for instruments from other markets."""
 
 
 def instrument_source(
@@ -80,6 +82,7 @@ def instrument_source(
         expected_prices=expected_prices,
         nests=_indicators(nests, len(columns.nests), products.number),
         given=(products.matrix("demand_instruments"), products.matrix("supply_instruments")),
+        observed=products,
     )
 
 

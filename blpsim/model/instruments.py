@@ -8,16 +8,18 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import Literal, NamedTuple, Protocol, runtime_checkable
+from typing import Literal, NamedTuple, Protocol, cast, runtime_checkable
 
 import numpy as np
 
 from blpsim.arrays import Booleans, Integers, Matrix, Vector
-from blpsim.checks import check, check_count
+from blpsim.checks import check, check_count, check_fields
 from blpsim.errors import ConfigurationError, DataError
 from blpsim.fingerprint import LATER
 from blpsim.kernels.characteristics import fill_close_products, fill_spreads, fill_squares, fill_sums
 from blpsim.model.characteristics import InstrumentSource
+from blpsim.model.lags import lags_of
+from blpsim.model.panel import Products
 
 
 class Excluded(NamedTuple):
@@ -123,6 +125,45 @@ class Given:
                 raise DataError(f"products['{name}0']", "no such column", f"columns {name}0, ..", why)
         demand, supply = source.given
         return Excluded(demand, supply if source.supply_names else supply[:, :0])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lagged:
+    """Other instruments, and what products had in the market before; zero where they were in none.
+
+    Moments in innovations need such instruments: only what is correlated with lagged errors, as lagged prices
+    and shares are, tells phi, and innovations are not correlated with it. With moments in levels it is none.
+    """
+
+    base: Instruments = field(default_factory=Own)
+    """The other instruments."""
+    columns: tuple[str, ...] = ("prices", "shares")
+    """Columns of the products whose lags are added, for demand and for supply."""
+
+    def __post_init__(self) -> None:
+        """Refuse what are no instruments or names."""
+        check_fields(self)
+        object.__setattr__(self, "columns", tuple(self.columns))
+
+    def build(self, source: InstrumentSource) -> Excluded:
+        """Return the instruments, (N, MD) and (N, MS).
+
+        Raises
+        ------
+        DataError
+            When the data do not say where products were before, or a column is not there.
+        """
+        found, products = self.base.build(source), cast(Products, source.observed)
+        lags, added = lags_of(products), []
+        for name in self.columns:
+            if name not in products.columns:
+                known = f"one of {', '.join(products.columns)}"
+                raise DataError("Lagged.columns", name, known, "its lags are instruments")
+            values = np.asarray(products.columns[name], np.float64)
+            added.append(np.where(lags.once, values[lags.previous], 0.0))
+        lagged = np.column_stack(added) if added else np.empty((products.number, 0))
+        supply = np.hstack((found.supply, lagged)) if source.supply_names else found.supply
+        return Excluded(np.hstack((found.demand, lagged)), supply)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

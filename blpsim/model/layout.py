@@ -11,12 +11,13 @@ import numpy as np
 
 from blpsim.arrays import Booleans, Integers, Matrix, Vector
 from blpsim.errors import ParameterError
-from blpsim.model.blocks import Blocks, Position, block_names
+from blpsim.model.blocks import Block, Blocks, Position, block_names
 from blpsim.model.columns import NO_COLUMNS
 from blpsim.model.model import ModelColumns, ModelNames
 from blpsim.model.parameters import Parameters
 
 _MATRICES = ("sigma", "pi")
+_ORDER = ("sigma", "pi", "rho", "beta", "gamma", "phi")
 HIGHEST_RHO = 0.99
 """PyBLP's default upper bound."""
 
@@ -26,7 +27,8 @@ class Layout:
     """Where each parameter stands in theta, in its block, and among those reported.
 
     As in PyBLP, theta holds the estimated elements of sigma (its lower triangle, by rows), pi (by rows),
-    rho, beta and gamma; elements of beta and gamma without a value are concentrated out.
+    rho, beta and gamma; elements of beta and gamma without a value are concentrated out. Those of phi come
+    last, which kernels do not see.
     """
 
     x1_names: tuple[str, ...]
@@ -35,7 +37,7 @@ class Layout:
     demographic_names: tuple[str, ...]
     nest_names: tuple[str, ...]
     names: tuple[str, ...]
-    """All that is estimated: beta, sigma, pi, rho, gamma."""
+    """All that is estimated: beta, sigma, pi, rho, gamma, phi."""
     theta_names: tuple[str, ...]
     """(P,) what the optimizer moves."""
     theta0: Vector
@@ -50,6 +52,8 @@ class Layout:
     """(K1,) NaN where concentrated out."""
     gamma0: Vector
     """(K3,) NaN where concentrated out."""
+    phi0: Vector
+    """(0,), (1,) or (2,) starting values."""
     sigma_rows: Integers
     """Row in sigma of the elements of theta that begin it."""
     sigma_cols: Integers
@@ -65,7 +69,9 @@ class Layout:
     beta_moved: Integers
     """Positions in beta of the elements of theta that follow those of rho."""
     gamma_moved: Integers
-    """Positions in gamma of the last elements of theta."""
+    """Positions in gamma of the elements of theta that follow those of beta."""
+    phi_moved: Integers
+    """Positions in phi of the last elements of theta."""
     sigma_used: Booleans
     """(K2,) columns of sigma with an element that is not fixed at zero."""
     links: Integers
@@ -103,6 +109,17 @@ class Layout:
         lower[start:stop], upper[start:stop] = 0, np.maximum(HIGHEST_RHO, self.theta0[start:stop])
         return lower, upper
 
+    @property
+    def known_to_kernels(self) -> int:
+        """How many elements of theta are not of phi."""
+        return self.theta0.size - self.phi_moved.size
+
+    def phi(self, theta: Vector) -> Vector:
+        """Return phi, (0,), (1,) or (2,), at theta."""
+        phi = self.phi0.copy()
+        phi[self.phi_moved] = theta[self.known_to_kernels :]
+        return phi
+
     def sigma(self, theta: Vector) -> Matrix:
         """Return sigma, (K2, K2), at theta."""
         sigma = self.sigma0.copy()
@@ -133,7 +150,7 @@ class Layout:
     def gamma(self, theta: Vector) -> Vector:
         """Return gamma, (K3,), at theta, NaN where concentrated out."""
         gamma = self.gamma0.copy()
-        gamma[self.gamma_moved] = theta[self._stops[3] :]
+        gamma[self.gamma_moved] = theta[self._stops[3] : self.known_to_kernels]
         return gamma
 
     def values(self, theta: Vector, beta: Vector, gamma: Vector) -> Vector:
@@ -145,8 +162,9 @@ class Layout:
         start, stop = self._stops[2:]
         given = beta.copy(), gamma.copy()
         given[0][self.beta_moved] = theta[start:stop]
-        given[1][self.gamma_moved] = theta[stop:]
-        return np.concatenate((given[0], theta[:start], given[1]))[self.reported]
+        given[1][self.gamma_moved] = theta[stop : self.known_to_kernels]
+        moved = theta[self.known_to_kernels :]
+        return np.concatenate((given[0], theta[:start], given[1], moved))[self.reported]
 
     def parameters(self, theta: Vector, beta: Vector, gamma: Vector) -> Parameters:
         """Return the parameters at theta, with the values of beta and gamma that are concentrated out."""
@@ -161,7 +179,7 @@ class Layout:
         pi = self.pi0.copy() if fixed else np.full_like(self.pi0, np.nan)
         kept = self.fixed_names if fixed else ()
         k1, start = self.beta0.size, self._stops[2]
-        everything = np.concatenate((self.beta0, np.empty(start), self.gamma0))
+        everything = np.concatenate((self.beta0, np.empty(start), self.gamma0, self.phi0[self.phi_moved]))
         everything = everything if fixed else np.full_like(everything, np.nan)
         everything[self.reported] = values
         nonlinear = everything[k1 : k1 + start]
@@ -169,12 +187,16 @@ class Layout:
         pi[self.pi_rows, self.pi_cols] = nonlinear[self._stops[0] : self._stops[1]]
         rho = self.rho0.copy() if fixed else np.full_like(self.rho0, np.nan)
         rho[self.rho_moved] = nonlinear[self._stops[1] :]
+        stop = k1 + start + self.gamma0.size
+        phi = self.phi0.copy() if fixed else np.full_like(self.phi0, np.nan)
+        phi[self.phi_moved] = everything[stop:]
         return Parameters(
             beta=everything[:k1],
             sigma=sigma if sigma.size else None,
             pi=pi if pi.size else None,
             rho=rho if rho.size else None,
-            gamma=everything[k1 + start :] if self.gamma0.size else None,
+            gamma=everything[k1 + start : stop] if self.gamma0.size else None,
+            phi=phi if phi.size else None,
             free={**dict.fromkeys(self.theta_names, True), **dict.fromkeys(kept, False)},
         )
 
@@ -197,13 +219,14 @@ def layout(parameters: Parameters, columns: ModelColumns, supply: bool) -> Layou
 def _layout(parameters: Parameters, columns: ModelColumns, supply: bool) -> Layout:
     if not supply:
         columns = columns._replace(x3=NO_COLUMNS)
-        parameters = replace(parameters, gamma=None, free=_without_gamma(parameters.free))
+        phi, free = _of_xi(parameters.phi), _without_gamma(parameters.free)
+        parameters = replace(parameters, gamma=None, phi=phi, free=free)
     names = columns.names
     blocks = parameters.blocks(names)
     if supply:
         _check_price_coefficients(columns, blocks)
     estimated = parameters.estimated(names, blocks)
-    places = _places(names, parameters.has_common_rho, tuple(estimated.items()))
+    places = _places(names, parameters.has_common_rho, blocks.phi.size, tuple(estimated.items()))
     at = places.at
     return Layout(
         x1_names=names.x1,
@@ -219,6 +242,7 @@ def _layout(parameters: Parameters, columns: ModelColumns, supply: bool) -> Layo
         rho0=blocks.rho,
         beta0=blocks.beta,
         gamma0=blocks.gamma,
+        phi0=blocks.phi,
         sigma_rows=at["sigma"][0],
         sigma_cols=at["sigma"][1],
         pi_rows=at["pi"][0],
@@ -228,6 +252,7 @@ def _layout(parameters: Parameters, columns: ModelColumns, supply: bool) -> Layo
         gamma_given=np.flatnonzero(~np.isnan(blocks.gamma)),
         beta_moved=at["beta"][0],
         gamma_moved=at["gamma"][0],
+        phi_moved=at["phi"][0],
         sigma_used=_used(blocks.sigma, at["sigma"][1]),
         links=columns.links,
         theta_positions=places.theta_positions,
@@ -257,13 +282,16 @@ class _Places(NamedTuple):
 
 
 @lru_cache(maxsize=256)
-def _places(names: ModelNames, common_rho: bool, estimated: tuple[tuple[str, bool], ...]) -> _Places:
-    is_estimated, elements = dict(estimated), block_names(names, common_rho=common_rho)
+def _places(
+    names: ModelNames, common_rho: bool, errors: int, estimated: tuple[tuple[str, bool], ...]
+) -> _Places:
+    is_estimated = dict(estimated)
+    elements = block_names(names, common_rho=common_rho, errors=errors)
     moved = {block: [n for n in elements[block] if is_estimated.get(n, False)] for block in elements}
     linear = {block: [n for n in elements[block] if is_estimated.get(n, True)] for block in ("beta", "gamma")}
     nonlinear = (*moved["sigma"], *moved["pi"], *moved["rho"])
-    theta_names = (*nonlinear, *moved["beta"], *moved["gamma"])
-    reported = (*linear["beta"], *nonlinear, *linear["gamma"])
+    theta_names = (*nonlinear, *moved["beta"], *moved["gamma"], *moved["phi"])
+    reported = (*linear["beta"], *nonlinear, *linear["gamma"], *moved["phi"])
     places = {name: place for place, name in enumerate(reported)}
     return _Places(
         reported,
@@ -271,13 +299,20 @@ def _places(names: ModelNames, common_rho: bool, estimated: tuple[tuple[str, boo
         {block: _positions(elements[block], moved[block], block in _MATRICES) for block in elements},
         np.array([places[name] for name in theta_names], np.int64),
         np.array([places[name] for name in reported if name not in is_estimated], np.int64),
-        _reported(elements, linear, len(nonlinear)),
+        _reported(elements, linear, (len(nonlinear), len(moved["phi"]))),
     )
 
 
 def _without_gamma(free: Iterable[str] | Mapping[str, bool] | None) -> dict[str, bool]:
     marked = free if isinstance(free, Mapping) else dict.fromkeys(free or (), True)
-    return {name: value for name, value in marked.items() if not name.startswith("gamma")}
+    return {name: value for name, value in marked.items() if not name.startswith(("gamma", "phi[omega"))}
+
+
+def _of_xi(phi: Block) -> Block:
+    """Return the autocorrelation of xi alone."""
+    if isinstance(phi, Mapping):
+        return {name: value for name, value in phi.items() if "omega" not in name}
+    return None if phi is None else np.atleast_1d(np.asarray(phi, np.float64)).ravel()[:1]
 
 
 def _positions(elements: Mapping[str, Position], names: list[str], of_matrix: bool) -> tuple[Integers, ...]:
@@ -286,7 +321,7 @@ def _positions(elements: Mapping[str, Position], names: list[str], of_matrix: bo
 
 
 def _starting_values(blocks: Blocks, at: Mapping[str, tuple[Integers, ...]]) -> Vector:
-    parts = [getattr(blocks, block)[at[block]] for block in ("sigma", "pi", "rho", "beta", "gamma")]
+    parts = [getattr(blocks, block)[at[block]] for block in _ORDER]
     return np.concatenate(parts)
 
 
@@ -297,13 +332,15 @@ def _used(sigma: Matrix, columns_moved: Integers) -> Booleans:
 
 
 def _reported(
-    elements: Mapping[str, Mapping[str, Position]], linear: Mapping[str, list[str]], nonlinear: int
+    elements: Mapping[str, Mapping[str, Position]], linear: Mapping[str, list[str]], sizes: tuple[int, int]
 ) -> Integers:
+    nonlinear, autocorrelations = sizes
     beta = [elements["beta"][name][0] for name in linear["beta"]]
     gamma = [elements["gamma"][name][0] for name in linear["gamma"]]
     start = len(elements["beta"])
     places = [*beta, *range(start, start + nonlinear), *(start + nonlinear + k for k in gamma)]
-    return np.array(places, np.int64)
+    stop = start + nonlinear + len(elements["gamma"])
+    return np.array([*places, *range(stop, stop + autocorrelations)], np.int64)
 
 
 def _check_price_coefficients(columns: ModelColumns, blocks: Blocks) -> None:

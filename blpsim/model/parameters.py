@@ -22,9 +22,12 @@ from blpsim.model.blocks import (
     Position,
     block_names,
     fill_block,
+    full_name,
     names_given,
 )
 from blpsim.model.model import ModelNames
+
+_MATRIX = 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -45,6 +48,9 @@ class Parameters:
     """Correlations within nests: one for all, named ``rho``, or (H,) one a nest, named ``rho[a]``."""
     gamma: Block = None
     """(K3,) coefficients of X3; NaN, None and names left out are concentrated out."""
+    phi: Block = field(default=None, metadata=LATER)
+    """Autocorrelations of errors, PyBLP's without cross terms: that of xi, named ``phi[xi]``, or those of xi
+    and omega, named ``phi[omega]``, also as a diagonal matrix; for moments in innovations."""
     free: Iterable[str] | Mapping[str, bool] | None = None
     """Names of zeros that are estimated all the same, a block or a pattern with ``*`` included; or,
     by name, whether an element is estimated. Without it zeros are fixed, as in PyBLP."""
@@ -69,6 +75,7 @@ class Parameters:
         """
         positions = self.elements(names)
         k1, k2, k3, d, _ = (len(labels) for labels in names)
+        phi = self.phi if isinstance(self.phi, Mapping) else _diagonal(self.phi)
         sigma = fill_block(self.sigma, "sigma", positions["sigma"], (k2, k2))
         return Blocks(
             fill_block(self.beta, "beta", positions["beta"], (k1,)),
@@ -76,11 +83,13 @@ class Parameters:
             fill_block(self.pi, "pi", positions["pi"], (k2, d)),
             _checked_rho(fill_block(self.rho, "rho", positions["rho"], (len(positions["rho"]),))),
             fill_block(self.gamma, "gamma", positions["gamma"], (k3,)),
+            fill_block(phi, "phi", positions["phi"], (len(positions["phi"]),)),
         )
 
     def elements(self, names: ModelNames) -> Mapping[str, Mapping[str, Position]]:
         """Return each block's element names with their positions, for the model whose labels these are."""
-        return block_names(names, common_rho=self.has_common_rho)
+        errors = min(_count(self.phi), 2 if names.x3 else 1)
+        return block_names(names, common_rho=self.has_common_rho, errors=errors)
 
     @property
     def has_common_rho(self) -> bool:
@@ -114,7 +123,7 @@ class Parameters:
         return estimated
 
     def by_name(self, names: ModelNames, *, zeros: bool = False) -> dict[str, float]:
-        """Return the elements that have a value, in the order beta, sigma, pi, rho, gamma.
+        """Return the elements that have a value, in the order beta, sigma, pi, rho, gamma, phi.
 
         zeros  whether to list zeros that nobody frees or names, too
 
@@ -163,6 +172,26 @@ def _copied(value: ArrayLike | Mapping[str, float], block: str) -> NDArray[np.fl
     for name, number in named.items():
         check(f"{field}[{name!r}]", number.shape, tuple[()], ParameterError)
     return {name: float(number) for name, number in named.items()}
+
+
+def _count(phi: Block) -> int:
+    """Return how many errors are autocorrelated."""
+    if isinstance(phi, Mapping):
+        return 2 if any(full_name(name, "phi") == "phi[omega]" for name in phi) else 1
+    return 0 if phi is None else len(np.atleast_1d(np.asarray(phi)))
+
+
+def _diagonal(phi: Block) -> Vector | None:
+    """Return the diagonal of a matrix, (2,), or a vector as it is."""
+    if phi is None:
+        return None
+    array = np.atleast_1d(np.asarray(phi, np.float64))
+    if array.ndim != _MATRIX or array.shape[0] != array.shape[1]:
+        return array
+    if (array != np.diag(np.diag(array))).any():
+        why = "xi and omega are regressed on their own lags"
+        raise ParameterError("Parameters.phi", array.tolist(), "a diagonal matrix", why)
+    return np.diag(array).copy()
 
 
 def _as_mapping(free: Iterable[str] | Mapping[str, bool]) -> dict[str, bool]:

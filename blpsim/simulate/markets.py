@@ -165,7 +165,7 @@ class Errors:
         self._check_phi()
 
     def _check_phi(self) -> None:
-        phi = self._matrix
+        phi = self.matrix
         if not np.isfinite(phi).all() or not np.abs(np.linalg.eigvals(phi)).max() < 1:
             why = "beyond, variances grow without limit"
             raise ConfigurationError("Errors.phi", self.phi, "eigenvalues inside the unit circle", why)
@@ -177,10 +177,11 @@ class Errors:
     @property
     def needs_panel(self) -> bool:
         """Whether errors of different markets have something to do with each other."""
-        return bool(self.product_share or self._matrix.any())
+        return bool(self.product_share or self.matrix.any())
 
     @property
-    def _matrix(self) -> Matrix:
+    def matrix(self) -> Matrix:
+        """Phi as a matrix, (2, 2)."""
         return np.eye(2) * self.phi if isinstance(self.phi, int | float) else np.array(self.phi, np.float64)
 
     @property
@@ -192,7 +193,7 @@ class Errors:
         self, generator: np.random.Generator, markets: int, products: int
     ) -> tuple[Vector, Vector]:
         """Return xi and omega, (N,) each, of the same products in consecutive markets."""
-        phi = self._matrix
+        phi = self.matrix
         innovated = _root(self._covariances - phi @ self._covariances @ phi.T)
         stationary = _root(self._covariances)
         normal = generator.standard_normal((2, markets, products))

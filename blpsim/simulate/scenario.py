@@ -100,6 +100,7 @@ class Scenario:
         price_setters(read_conduct("Scenario.conduct", self.conduct), products)
         columns = self._columns(products)
         object.__setattr__(self, "_truth", Bound(columns.names, true_blocks(self.truth, columns)))
+        self._check_phi()
         if self.consumers is not None:
             self.consumers.check(len(columns.names.x2))
         if not self.stream_key or self.stream_key.startswith(_COMPUTED):
@@ -275,6 +276,14 @@ class Scenario:
                 known = ", ".join(sorted({*self.characteristics, *self._given, *endogenous}))
                 why = f"Model.{which} has a variable '{min(missing)}' that nothing draws"
                 raise ConfigurationError("Scenario.characteristics", known, f"'{min(missing)}' too", why)
+
+    def _check_phi(self) -> None:
+        stated = self.truth.blocks(self.names).phi
+        if not np.array_equal(stated, np.diag(self.errors.matrix)[: stated.size]):
+            why = "the truth states what errors are drawn with"
+            raise ConfigurationError(
+                "Scenario.truth.phi", stated.tolist(), f"Scenario.errors.phi, {self.errors.phi}", why
+            )
 
     def _check_panel(self) -> None:
         if self.errors.needs_panel and not self.markets.panel:

@@ -18,7 +18,17 @@ FIELDS = [
     (bs.Inversion, {"method": (), "mapping": (), "tolerance": (), "max_evaluations": ()}),
     (bs.Starts, {"number": (), "around": (), "width": ()}),
     (bs.Bounds, {"width": (2.5,), "around": (), "highest_price_coefficient": (None, -1, 2.5)}),
-    (bs.GMM, {"method": (), "W_type": (), "se_type": (), "bounds": NONE, "costs_bounds": NONE}),
+    (
+        bs.GMM,
+        {
+            "method": (),
+            "W_type": (),
+            "se_type": (),
+            "demand_moment_types": (),
+            "bounds": NONE,
+            "costs_bounds": NONE,
+        },
+    ),
     (bs.GMM, dict.fromkeys(["center_moments", "initial_update", "scale_objective", "hessian"], (True,))),
     (bs.GMM, {"optimizer": (), "iteration": (), "resample_agents": (None, Stranger)}),
     (bs.Estimator, {"instruments": (), "integration": NONE, "supply": (True,), "starts": (), "gmm": ()}),

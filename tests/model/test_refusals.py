@@ -15,8 +15,10 @@ NAMES = ModelNames(("1", "prices", "x"), ("x",), ("w", "z"), ("a", "b"))
 FULL = {"beta": [1, -1, 1], "sigma": [[1]], "pi": [[1, 0]], "gamma": [1, 2]}
 ANY = ("abc", None)
 MODEL = {"linear": (), "nonlinear": ANY, "demographics": ANY, "supply": ANY, "costs": (), "rc_types": (None,)}
+MODEL["epsilon_scale"] = (2.5,)
 SQUARES = (-1, 2.5, (1,), pd.DataFrame({"a": [1]}))
 ARRAYS = {"beta": (None,), "sigma": SQUARES, "pi": (), "gamma": (None, np.array([1.0, 2.0]))}
+ARRAYS["phi"] = (None, *SQUARES, np.array([1.0, 2.0]))
 
 
 @pytest.mark.parametrize(("field", "right"), [*MODEL.items(), ("absorb_demand", ANY), ("absorb_supply", ANY)])
