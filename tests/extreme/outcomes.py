@@ -115,7 +115,7 @@ def _deviations(
     coefficients = sigma @ nodes
     for k, kind in enumerate(problem.model.rc_types or ()):
         if kind == "log":
-            coefficients[k] = np.exp(coefficients[k])
+            coefficients[k] = np.exp(np.minimum(coefficients[k], 700.0))
         elif kind == "logit":
             coefficients[k] = 1 / (1 + np.exp(-coefficients[k]))
     x2 = np.array([problem.products[name][here] for name in ("prices", "x", "y")[: len(sigma)]])
