@@ -114,6 +114,20 @@ def _nested_passthrough(choices: Choices, owned: Matrix, margin: Vector) -> Matr
     return _solved(d_conditions, owned * choices.d_shares_d_prices.T)
 
 
+def responsive(choices: Choices, constant: Matrix, slopes: Vector | None) -> Matrix:
+    """Return passthrough, (J, J), of shifts of marginal costs that depend on quantities.
+
+    constant  (J, J) passthrough P at constant costs
+    slopes    (J,) derivatives of marginal costs by shares; None where they are constant
+
+    Prices move by dp = P (shift + diag(slopes) ds/dp dp).
+    """
+    if slopes is None:
+        return constant
+    response = constant @ (slopes[:, None] * choices.d_shares_d_prices)
+    return _solved(np.eye(len(constant)) - response, constant)
+
+
 def _solved(matrix: Matrix, right: Matrix) -> Matrix:
     try:
         return np.asarray(np.linalg.solve(matrix, right), np.float64)

@@ -18,7 +18,8 @@ from blpsim.arrays import Matrix, Offsets, Tastes, Vector
 from blpsim.checks import check, numbers
 from blpsim.economy import counterfactuals
 from blpsim.economy.choices import Choices, choices_by_market
-from blpsim.economy.counterfactuals import margins, reassigned
+from blpsim.economy.costs import CostCurve, cost_curve_through
+from blpsim.economy.counterfactuals import margins, reassigned, responsive
 from blpsim.economy.equilibrium import PricedDemand, PriceIteration, Prices, equilibrium_prices
 from blpsim.errors import ConfigurationError, DataError
 from blpsim.model.conduct import Conduct, Ownership, read_conduct
@@ -49,7 +50,7 @@ class Economy:
     omega: Vector | None = None
     """(N,) unobserved cost characteristics; None without a supply side."""
     costs: Vector | None = None
-    """(N,) marginal costs; None without a supply side, where methods take ``implied_costs()``."""
+    """(N,) marginal costs at these shares; None without a supply side, where methods imply them."""
     conduct: PriceSetting = Conduct.BERTRAND
     """How prices are set: by a conduct, a rule of ownership, or a matrix of it."""
 
@@ -137,15 +138,18 @@ class Economy:
                 raise ConfigurationError("costs", costs, "None beside firm_ids or ownership", why)
             costs = self.implied_costs(firm_ids, ownership)
         at = self._restored(self._prices(prices))
-        return (at - self._known_costs(costs)) / at
+        return (at - self._costs_at(prices, costs)) / at
 
     def profits(self, prices: ArrayLike | None = None, costs: ArrayLike | None = None) -> Vector:
         """Return each product's profits per consumer, (p - c) s(p), (N,).
 
-        costs  (N,) marginal costs, by default the economy's
+        costs  (N,) marginal costs, by default the economy's, at the shares that prices lead to
+
+        As in PyBLP, all of a product's units are taken to cost its marginal costs, which is not so where
+        these depend on quantities: then it is no profit, only margins times quantities.
         """
         at = self._restored(self._prices(prices))
-        return (at - self._known_costs(costs)) * self.shares(prices)
+        return (at - self._costs_at(prices, costs)) * self.shares(prices)
 
     def consumer_surplus(self, prices: ArrayLike | None = None) -> Vector:
         """Return the mean surplus per consumer in each market, (T,), in units of prices.
@@ -193,7 +197,8 @@ class Economy:
         firm_ids   (N,) owners, as after a merger; by default the products'. A rule applies to them; a matrix
                    that the economy has does not: then each of them owns its products, as in PyBLP
         ownership  (N, J*) as ``build_ownership`` returns it, an ``Ownership``, or a name as in ``conduct``
-        costs      (N,) marginal costs, by default the economy's, under its own owners
+        costs      (N,) marginal costs, by default the economy's, under its own owners, at its shares; they
+                   move from there if they depend on quantities, as in PyBLP's ``constant_costs=False``
         conduct    by default the economy's
 
         Raises
@@ -207,7 +212,8 @@ class Economy:
         ordered = known if economy.products.order is None else known[economy.products.order]
         check("iteration", iteration, PriceIteration | None)
         iteration = iteration or PriceIteration()
-        found = equilibrium_prices(economy._demand(), ordered, economy._setters(), iteration)
+        curve = economy._curve(ordered)
+        found = equilibrium_prices(economy._demand(), ordered, economy._setters(), iteration, curve)
         prices, shares = found.prices, found.shares
         if not found.status.is_usable:
             failed = ~(found.residuals < iteration.tolerance)
@@ -218,8 +224,9 @@ class Economy:
     def at(self, prices: ArrayLike, shares: ArrayLike) -> Economy:
         """Return the economy at other prices, (N,), and the shares, (N,), that demand has there.
 
-        Mean utilities move with the prices. Nothing is solved for, and NaN stays: prices and shares are those
-        of ``equilibrium()``, or prices and ``shares(prices)``.
+        Mean utilities move with the prices, and costs with the shares if they depend on them. Nothing is
+        solved for, and NaN stays: prices and shares are those of ``equilibrium()``, or prices and
+        ``shares(prices)``.
         """
         columns = self.model.bind(self.products.columns, self.agents.demographic_names)
         priced, bought = (
@@ -229,7 +236,10 @@ class Economy:
         moved = self.products.replaced(prices=priced, shares=bought)
         change = columns.x1.values(moved.columns) - columns.x1.values(self.products.columns)
         delta = self.delta + self._restored(change @ self.parameters.blocks(columns.names).beta)
-        return replace(self, products=moved, delta=delta)
+        costs, curve = self.costs, None if self.costs is None else self._curve(self._sorted(self.costs))
+        if curve is not None:
+            costs = self._restored(curve.at(bought))
+        return replace(self, products=moved, delta=delta, costs=costs)
 
     def passthrough(
         self, firm_ids: ArrayLike | None = None, ownership: Owners | None = None
@@ -237,16 +247,25 @@ class Economy:
         """Return derivatives of a market's prices (rows) with respect to marginal costs (columns), (J, J).
 
         firm_ids, ownership  as in ``equilibrium``; at costs that the economy's prices imply under them
+
+        Where marginal costs depend on quantities, derivatives are by what shifts them at given quantities,
+        and costs' own response is taken into account, which PyBLP does not do.
         """
         economy = self._priced_by(firm_ids, ownership)
         if economy.conduct is Conduct.PERFECT_COMPETITION:
-            return economy._matrices(lambda _, choices: np.eye(choices.shares.size), None)
+            slopes = economy._cost_slopes(economy.products.prices)
+            return economy._matrices(lambda t, c: responsive(c, np.eye(c.shares.size), slopes[t]), None)
         if firm_ids is None and ownership is None:
             margin = self.products.prices - self._sorted(self._known_costs(None))
         else:
             margin = np.concatenate(economy._margins())
         owned, at = economy._owned_matrices(), economy._by_market(margin)
-        return economy._matrices(lambda t, c: counterfactuals.passthrough(c, owned[t], at[t]), None)
+        slopes = economy._cost_slopes(economy.products.prices - margin)
+
+        def solved(t: int, choices: Choices) -> Matrix:
+            return responsive(choices, counterfactuals.passthrough(choices, owned[t], at[t]), slopes[t])
+
+        return economy._matrices(solved, None)
 
     def _priced_by(
         self,
@@ -325,6 +344,28 @@ class Economy:
         if costs is not None:
             return self._numbers("costs", costs)
         return self.implied_costs() if self.costs is None else self.costs
+
+    def _costs_at(self, prices: ArrayLike | None, costs: ArrayLike | None) -> Vector:
+        """Return costs (N,) that are given, or the economy's at the shares that prices lead to."""
+        known = self._known_costs(costs)
+        if costs is not None or prices is None or (curve := self._curve(self._sorted(known))) is None:
+            return known
+        return self._restored(curve.at(self._sorted(self.shares(prices))))
+
+    def _curve(self, costs: Vector) -> CostCurve | None:
+        """Return how costs, (N,) in internal order, depend on quantities; None where they do not."""
+        x3 = self.model.bind(self.products.columns, self.agents.demographic_names).x3
+        if not x3.depends_on_shares.any():
+            return None
+        gamma = self.parameters.blocks(self.names).gamma
+        return cost_curve_through(x3, self.products.columns, gamma, costs, self.model.costs)
+
+    def _cost_slopes(self, costs: Vector) -> list[Vector | None]:
+        """Return derivatives of costs, (N,) in internal order, by shares, (J,) a market; None: constant."""
+        curve = self._curve(costs)
+        if curve is None:
+            return [None] * self.products.markets
+        return [*self._by_market(curve.slopes(costs, self.products.shares))]
 
     def _prices(self, prices: ArrayLike | None) -> Vector:
         """Return prices in internal order."""

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from blpsim.arrays import Booleans, Consumers, Integers, Matrix, Offsets, Slopes, Tastes, Vector
 from blpsim.checks import check_count, check_fields
+from blpsim.economy.costs import CostCurve
 from blpsim.errors import ConfigurationError
 from blpsim.kernels.general.pricing import nested_pricing, solve_nested_equilibrium
 from blpsim.kernels.inversion import MEMORY
@@ -112,21 +113,29 @@ def equilibrium_prices(
     costs: Vector,
     setters: PriceSetters | None = None,
     iteration: PriceIteration | None = None,
+    curve: CostCurve | None = None,
 ) -> Prices:
     """Return the prices and shares of all markets in equilibrium, and whether they are one.
 
-    costs    (N,)  marginal costs, constant in quantities
+    costs    (N,)  marginal costs, constant in quantities; with a curve only where iterations start
     setters        who sets the prices, by default each firm those of its products
+    curve          marginal costs that depend on quantities, solved for together with prices; None: constant
 
     Source: Morrow and Skerlos (2011), iterated from prices equal to costs with Anderson acceleration.
     """
     iteration = iteration or PriceIteration()
-    if setters is not None and setters.are_price_takers:
+    takers = setters is not None and setters.are_price_takers
+    if takers and curve is None:
         return at_given_prices(demand.written_at(costs))
-    offsets = demand.offsets if setters is None else setters.within(demand.offsets)
+    offsets = demand.offsets if setters is None or takers else setters.within(demand.offsets)
     with np.errstate(all="ignore"):
         solve = _solve_affine if demand.is_affine else _solve_curved
-        solver = _solver(demand, offsets, None if setters is None else setters.ownership)
+        if curve is not None:
+            solve = partial(_solve_curved, curve=curve)
+        ownership = None if setters is None or takers else setters.ownership
+        solver = _solver(demand, offsets, ownership)
+        if takers:
+            solver = partial(_take_prices, solve=solver)
         equilibrium = solve(demand, costs, offsets, iteration, solver)
     prices = costs + equilibrium.markups
     status = Status.EQUILIBRIUM_FAILED
@@ -189,6 +198,23 @@ def _solver(demand: PricedDemand, offsets: Offsets, ownership: Matrix | None = N
     return partial(solve_nested_equilibrium, pricing=pricing)
 
 
+def _take_prices(
+    step: Equilibrium,
+    utilities: PricedUtilities,
+    offsets: Offsets,
+    costs: Vector,
+    tolerance: float,
+    limits: tuple[int, int],
+    solve: Callable[..., None],
+) -> None:
+    """Step like the kernels towards prices that equal costs; residuals are the largest differences."""
+    prices, gaps = costs + step.markups, np.abs(step.markups)
+    solve(step, utilities, offsets, prices, tolerance, limits)
+    step.markups[:] = 0.0
+    gaps = np.where(np.isfinite(gaps), gaps, np.inf)
+    step.residuals[:] = np.maximum.reduceat(gaps, offsets.products[:-1])
+
+
 def _solve_affine(
     demand: PricedDemand,
     costs: Vector,
@@ -207,9 +233,10 @@ def _solve_curved(
     offsets: Offsets,
     iteration: PriceIteration,
     solve: Callable[..., None],
+    curve: CostCurve | None = None,
 ) -> Equilibrium:
     """Iterate with formulas evaluated again at each step's prices."""
-    search = _Search(demand, costs, offsets, iteration.tolerance, _empty(offsets), solve)
+    search = _Search(demand, costs, offsets, iteration.tolerance, _empty(offsets), solve, curve)
     every = np.ones(offsets.products.size - 1, np.bool_)
     failed = search.advance(every, _ACCELERATED_EVALUATIONS, accelerated=True)
     search.restart(failed)
@@ -227,6 +254,8 @@ class _Search(NamedTuple):
     tolerance: float
     equilibrium: Equilibrium
     solve: Callable[..., None]
+    curve: CostCurve | None = None
+    """With one, costs are where iterations start, and markups are over these."""
 
     def advance(self, markets: Booleans, limit: int, *, accelerated: bool) -> Booleans:
         """Return which markets have no equilibrium after so many evaluations; others stay at theirs."""
@@ -262,8 +291,20 @@ class _Search(NamedTuple):
         )
         step.markups[:] = self.equilibrium.markups
         utilities = self.demand.written_at(self.costs + self.equilibrium.markups).tangent()
+        if self.curve is not None:
+            return self._moves_of_prices(step, utilities, self.curve)
         self.solve(step, utilities, self.offsets, self.costs, 0.0, (0, 1))
         return step.markups - self.equilibrium.markups
+
+    def _moves_of_prices(self, step: Equilibrium, utilities: PricedUtilities, curve: CostCurve) -> Vector:
+        """Return zeta plus the costs at these prices' shares, less the prices, (N,)."""
+        prices = self.costs + self.equilibrium.markups
+        step.markups[:] = 0.0
+        self.solve(step, utilities, self.offsets, prices, 0.0, (0, 1))
+        costs = curve.at(step.shares)
+        step.markups[:] = prices - costs
+        self.solve(step, utilities, self.offsets, costs, 0.0, (0, 1))
+        return costs + step.markups - prices
 
     def _are_settled(self, moves: Vector) -> Booleans:
         prices = np.maximum(np.abs(self.costs + self.equilibrium.markups), np.finfo(float).tiny)

@@ -47,8 +47,8 @@ class FirstStep:
         """Return optimal instruments, whose ``products`` are the data of another problem.
 
         method, draws    how the expectation over xi and omega is taken, as ``instruments.Optimal`` says
-        expected_prices  (N,) by default those in equilibrium with each draw, or without a supply side the
-                         projection of prices on demand's instruments
+        expected_prices  (N,) by default those in equilibrium with each draw, or without a supply side or
+                         with costs that depend on quantities the projection of prices on demand's instruments
 
         Raises
         ------

@@ -31,7 +31,8 @@ class OptimalInstruments:
     """(N, MD) all that are excluded: weighted derivatives by theta, then without a supply side X1 at expected
     prices, with one the X3 columns that X1 lacks."""
     supply_instruments: Matrix = field(repr=False)
-    """(N, MS) weighted derivatives, then the X1 columns that X3 lacks; MS = 0 without a supply side."""
+    """(N, MS) weighted derivatives, then X3 columns with shares concentrated out, at expected ones, then
+    the X1 columns that X3 lacks; MS = 0 without a supply side."""
     expected_prices: Vector = field(repr=False)
     """(N,) means over draws, as all that is expected."""
     expected_shares: Vector = field(repr=False)
@@ -73,10 +74,10 @@ def optimal_instruments(
     """Return the instruments at an estimate; None when some market has no equilibrium with any errors.
 
     expected_prices  (N,) in internal order; None for those in equilibrium with each draw, or without a
-                     supply side their projection on the exogenous variables
+                     supply side or with costs that depend on quantities their projection on the exogenous
     """
     setting = fitted.setting
-    if expected_prices is None and not setting.supply:
+    if expected_prices is None and not (setting.supply and setting.constant_costs):
         expected_prices = projected_prices(setting)
     expected = expectation(fitted, errors, expected_prices)
     if (expected.failed == expected.draws).any():
@@ -87,6 +88,7 @@ def optimal_instruments(
         inverse: Matrix = np.linalg.inv(np.cov(fitted.xi, fitted.omega, bias=True)).astype(np.float64)
         demand = d_xi * inverse[0, 0] + d_omega * inverse[0, 1]
         supply = d_xi * inverse[1, 0] + d_omega * inverse[1, 1]
+        supply = np.hstack((supply, _bought(fitted, expected.shares)))
         others = _shifters(setting)
     else:
         inverse, demand, supply = np.ones((1, 1)), d_xi, np.empty((setting.number, 0))
@@ -122,7 +124,9 @@ def _needed(fitted: Fitted) -> Booleans:
     kept = np.ones(layout.theta0.size, np.bool_)
     start = layout.nonlinear
     kept[start : start + layout.beta_moved.size] = x1.depends_on_prices[layout.beta_moved]
-    kept[start + layout.beta_moved.size :] = False
+    supply, gamma = start + layout.beta_moved.size, layout.gamma_moved
+    kept[supply:] = False
+    kept[supply : supply + gamma.size] = fitted.setting.columns.x3.depends_on_shares[gamma]
     return kept
 
 
@@ -142,6 +146,14 @@ def _priced(fitted: Fitted, prices: Vector) -> Matrix:
     return setting.columns.x1.values(data)[:, concentrated]
 
 
+def _bought(fitted: Fitted, shares: Vector) -> Matrix:
+    """Return X3 columns with shares whose coefficients are concentrated out, (N, E), at these shares."""
+    setting = fitted.setting
+    data = setting.products.replaced(shares=shares).columns
+    concentrated = np.isnan(fitted.layout.gamma0) & setting.columns.x3.depends_on_shares
+    return setting.columns.x3.values(data)[:, concentrated]
+
+
 def _shifters(setting: Setting) -> tuple[Matrix, Matrix]:
     """Return the other equation's exogenous columns, (N, A) and (N, B), that an equation lacks.
 
@@ -150,7 +162,8 @@ def _shifters(setting: Setting) -> tuple[Matrix, Matrix]:
     data, (x1, _, x3) = setting.products.columns, setting.columns[:3]
     demand, supply = x1.values(data), x3.values(data)
     exogenous = [name for name, priced in zip(x1.names, x1.depends_on_prices, strict=True) if not priced]
-    lacking = [k for k, name in enumerate(x3.names) if name not in (*exogenous, _CONSTANT)]
+    fixed = zip(x3.names, x3.depends_on_shares, strict=True)
+    lacking = [k for k, (n, s) in enumerate(fixed) if not s and n not in (*exogenous, _CONSTANT)]
     had = (*x3.names, _CONSTANT)
     missing = [k for k, name in enumerate(x1.names) if name in exogenous and name not in had]
     return supply[:, lacking], demand[:, missing]

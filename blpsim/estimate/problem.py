@@ -154,6 +154,8 @@ def _instrument_names(setting: Setting) -> tuple[tuple[str, ...], tuple[str, ...
     x1 = setting.columns.x1
     exogenous = tuple(n for n, p in zip(x1.names, x1.depends_on_prices, strict=True) if not p)
     demand = len(setting.demand_instruments) - len(exogenous)
-    supply = max(0, len(setting.supply_instruments) - len(setting.x3))
+    x3 = setting.columns.x3
+    shifters = tuple(n for n, s in zip(x3.names, x3.depends_on_shares, strict=True) if not s)
+    supply = max(0, len(setting.supply_instruments) - len(shifters))
     names = tuple(f"demand_instruments{k}" for k in range(demand)) + exogenous
-    return names, tuple(f"supply_instruments{k}" for k in range(supply)) + setting.columns.x3.names
+    return names, tuple(f"supply_instruments{k}" for k in range(supply)) + shifters

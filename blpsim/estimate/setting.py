@@ -63,6 +63,11 @@ class Setting:
         """(E,) positions of the X1 columns that depend on prices."""
         return np.flatnonzero(self.columns.x1.depends_on_prices)
 
+    @property
+    def constant_costs(self) -> bool:
+        """Whether marginal costs do not depend on quantities."""
+        return not self.columns.x3.depends_on_shares.any()
+
     def panel(self, layout: Layout) -> Panel:
         """Return the data as kernels read them, utilities in units of the idiosyncratic part's scale."""
         products, agents = self.products, self.agents
@@ -103,11 +108,12 @@ def make_setting(
     exogenous = x1[:, ~columns.x1.depends_on_prices]
     demand = np.hstack((instruments[0], exogenous))
     x3 = columns.x3.values(data) if supply else np.empty((products.number, 0))
-    other = np.hstack((instruments[1], x3)) if supply else np.empty((products.number, 0))
+    shifters = x3[:, ~columns.x3.depends_on_shares] if supply else x3
+    other = np.hstack((instruments[1], shifters)) if supply else np.empty((products.number, 0))
     setters = price_setters(conduct if supply else Conduct.BERTRAND, products)
     rows = _rows(demand, demand_absorber), _rows(other, supply_absorber)
     if setters.are_price_takers:
-        rows = _independent(rows[0], exogenous.shape[1]), _independent(rows[1], x3.shape[1])
+        rows = _independent(rows[0], exogenous.shape[1]), _independent(rows[1], shifters.shape[1])
     return Setting(
         model=model,
         columns=columns,

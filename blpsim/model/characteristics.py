@@ -30,7 +30,7 @@ class InstrumentSource(NamedTuple):
     demand_names: frozenset[str]
     """Labels of the exogenous columns of X1, which are instruments for demand anyway."""
     supply_names: frozenset[str]
-    """Labels of the columns of X3, which are instruments for supply anyway; empty without supply."""
+    """Labels of the exogenous columns of X3, which are instruments for supply anyway, if there are any."""
     nonlinear: Matrix
     """(K, N) exogenous columns of X2 that vary, whose sums and differences identify sigma."""
     prices: Vector | None
@@ -76,7 +76,7 @@ def instrument_source(
         characteristics=np.ascontiguousarray(varying),
         names=roles.names,
         demand_names=roles.demand_names,
-        supply_names=frozenset(x3.names),
+        supply_names=roles.supply_names,
         nonlinear=np.ascontiguousarray(nonlinear),
         prices=products.prices if x2.depends_on_prices.any() else None,
         expected_prices=expected_prices,
@@ -98,6 +98,7 @@ class _Roles(NamedTuple):
     x3: list[int]
     names: tuple[str, ...]
     demand_names: frozenset[str]
+    supply_names: frozenset[str]
 
 
 @lru_cache(maxsize=64)
@@ -111,11 +112,12 @@ def _roles(columns: ModelColumns) -> _Roles:
         third,
         (*(x1.names[k] for k in first), *(x3.names[k] for k in third)),
         frozenset(x1.names[k] for k in _exogenous(x1)),
+        frozenset(x3.names[k] for k in _exogenous(x3)),
     )
 
 
 def _exogenous(columns: Columns) -> list[int]:
-    return [k for k, depends in enumerate(columns.depends_on_prices.tolist()) if not depends]
+    return np.flatnonzero(~(columns.depends_on_prices | columns.depends_on_shares)).tolist()
 
 
 def _varies(columns: Columns, k: int) -> bool:

@@ -14,6 +14,7 @@ from blpsim.arrays import Booleans, Matrix
 from blpsim.model.expressions import Data, Evaluator, Expression, derivative, evaluator, symbol
 
 PRICES = "prices"
+SHARES = "shares"
 
 
 class Indicator(NamedTuple):
@@ -70,6 +71,8 @@ class Columns:
     """(K,)"""
     is_affine_in_prices: Booleans
     """(K,) whether the second derivative is zero everywhere."""
+    depends_on_shares: Booleans
+    """(K,)"""
     columns: tuple[Column, ...] = field(repr=False)
     _fill: tuple[tuple[tuple[int, Evaluator], ...], ...] = field(repr=False)
 
@@ -88,6 +91,13 @@ class Columns:
     def price_curvature(self, data: Data) -> Matrix:
         """Return the second derivatives of the columns with respect to the price, (N, K)."""
         return self._filled(2, data)
+
+    def share_derivative(self, data: Data) -> Matrix:
+        """Return the derivatives of the columns with respect to the product's share, (N, K)."""
+        derivative = np.zeros((len(data[SHARES]), len(self.names)))
+        for k in np.flatnonzero(self.depends_on_shares):
+            derivative[:, k] = self.columns[k].differentiated(SHARES).evaluator()(data)
+        return derivative
 
     def _filled(self, order: int, data: Data) -> Matrix:
         fill, shape = self._fill[order], (len(next(iter(data.values()))), len(self.names))
@@ -110,6 +120,7 @@ def make_columns(columns: tuple[Column, ...] = ()) -> Columns:
         variables=frozenset(variables),
         depends_on_prices=depends,
         is_affine_in_prices=~curved,
+        depends_on_shares=np.array([_has_shares(column) for column in columns], np.bool_),
         columns=columns,
         _fill=tuple(_compiled(group) for group in (columns, first, second)),
     )
@@ -117,6 +128,10 @@ def make_columns(columns: tuple[Column, ...] = ()) -> Columns:
 
 def _is_nonzero(column: Column) -> bool:
     return not column.expression.is_zero
+
+
+def _has_shares(column: Column) -> bool:
+    return symbol(SHARES) in column.expression.free_symbols
 
 
 def _compiled(columns: Sequence[Column]) -> tuple[tuple[int, Evaluator], ...]:

@@ -14,12 +14,10 @@ from blpsim.errors import ConfigurationError, FormulaError
 from blpsim.fingerprint import LATER
 from blpsim.kernels.links import LINEAR, LOG, LOGIT
 from blpsim.model.absorption import compile_absorption
-from blpsim.model.columns import NO_COLUMNS, PRICES, Columns
+from blpsim.model.columns import NO_COLUMNS, PRICES, SHARES, Columns
 from blpsim.model.expressions import Data
 from blpsim.model.formula import Formula, compile_formula
 from blpsim.model.tables import group_codes
-
-SHARES = "shares"
 
 Costs = Literal["linear", "log"]
 RcType = Literal["linear", "log", "logit"]
@@ -79,7 +77,11 @@ class Model:
     A coefficient on ``I(-prices)`` of the type ``"log"`` makes everybody's demand slope down.
     """
     supply: str | None = None
-    """X3, characteristics that make costs; None without a supply side."""
+    """X3, characteristics that make costs; None without a supply side.
+
+    Shares make marginal costs depend on quantities, as ``"1 + w + shares"`` or with ``log(shares)``; such
+    columns are endogenous and need excluded instruments.
+    """
     costs: Costs = "linear"
     """Whether costs or their logs are linear in X3."""
     epsilon_scale: float = field(default=1.0, metadata=LATER)
@@ -109,7 +111,9 @@ class Model:
         self._refuse("linear", self.linear_formula, SHARES, "shares are what demand explains")
         self._refuse("nonlinear", self.nonlinear_formula, SHARES, "shares are what demand explains")
         self._refuse("supply", self.supply_formula, PRICES, "prices are what costs and markups explain")
-        self._refuse("supply", self.supply_formula, SHARES, "costs are constant in quantities")
+        if self.supply_formula is not None and SHARES in self.supply_formula.marked:
+            why = "costs are differentiated with respect to shares"
+            raise FormulaError("Model.supply", self.supply, "shares that are not categorical", why)
         self._check_prices()
         for formula in ("demographics_formula", "demand_absorption", "supply_absorption"):
             getattr(self, formula)

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from blpsim.arrays import Vector
 from blpsim.errors import DataError
-from blpsim.model.columns import PRICES
-from blpsim.model.model import SHARES, Model
+from blpsim.model.columns import PRICES, SHARES
+from blpsim.model.model import Model
 from blpsim.model.panel import Products, numbered
 from blpsim.model.tables import (
     Table,

@@ -9,10 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from blpsim.arrays import Tastes, Vector
+from blpsim.economy.costs import CostCurve, cost_curve
 from blpsim.economy.equilibrium import PricedDemand
 from blpsim.errors import ParameterError
 from blpsim.model.blocks import Blocks, block_names
-from blpsim.model.columns import Columns
+from blpsim.model.columns import SHARES, Columns
 from blpsim.model.model import Costs, Model, ModelColumns
 from blpsim.model.nests import nested
 from blpsim.model.panel import Agents, Products, offsets
@@ -83,6 +84,19 @@ def marginal_costs(x3: Columns, data: Data, gamma: Vector, omega: Vector, kind: 
     values = x3.values(data) @ gamma + omega
     with np.errstate(over="ignore"):
         return np.exp(values) if kind == "log" else values
+
+
+def drawn_curve(x3: Columns, products: Products, gamma: Vector, omega: Vector, kind: Costs) -> CostCurve:
+    """Return marginal costs as a function of the shares that they depend on."""
+    data = {**products.columns, SHARES: equal_shares(products)}
+    fixed = np.where(x3.depends_on_shares, 0.0, gamma)
+    return cost_curve(x3, data, gamma, x3.values(data) @ fixed + omega, kind)
+
+
+def equal_shares(products: Products) -> Vector:
+    """Return the shares, (N,), when each alternative of a market, the outside good included, has the same."""
+    sizes = np.diff(products.market_offsets)
+    return np.repeat(1.0 / (sizes + 1), sizes)
 
 
 def demand_for(

@@ -15,7 +15,7 @@ from blpsim.economy.equilibrium import PriceIteration, at_given_prices, equilibr
 from blpsim.errors import ConfigurationError
 from blpsim.fingerprint import LATER, fingerprint
 from blpsim.model.blocks import Blocks
-from blpsim.model.columns import PRICES, Columns
+from blpsim.model.columns import PRICES, SHARES, Columns
 from blpsim.model.conduct import Conduct, Ownership, read_conduct
 from blpsim.model.expressions import Data
 from blpsim.model.integration import Integration
@@ -24,7 +24,15 @@ from blpsim.model.ownership import price_setters
 from blpsim.model.panel import Agents, Products
 from blpsim.model.parameters import Parameters
 from blpsim.simulate.distributions import AnyDistribution, check_distributions
-from blpsim.simulate.generate import Shocks, demand_for, draw_products, marginal_costs, true_blocks
+from blpsim.simulate.generate import (
+    Shocks,
+    demand_for,
+    draw_products,
+    drawn_curve,
+    equal_shares,
+    marginal_costs,
+    true_blocks,
+)
 from blpsim.simulate.markets import Assign, Errors, Markets
 from blpsim.simulate.measurement import MeasuredShares
 from blpsim.simulate.population import Demographics, Population, Shape
@@ -244,11 +252,17 @@ class Scenario:
             demand = demand_for(self.model, columns, products, agents, blocks, shocks.xi)
             found = at_given_prices(demand)
         else:
-            costs = marginal_costs(columns.x3, products.columns, blocks.gamma, shocks.omega, self.model.costs)
+            kind, curve = self.model.costs, None
+            if columns.x3.depends_on_shares.any():
+                curve = drawn_curve(columns.x3, products, blocks.gamma, shocks.omega, kind)
+                costs = curve.at(equal_shares(products))
+            else:
+                costs = marginal_costs(columns.x3, products.columns, blocks.gamma, shocks.omega, kind)
             demand = demand_for(
                 self.model, columns, products.replaced(prices=costs), agents, blocks, shocks.xi
             )
-            found = equilibrium_prices(demand, costs, price_setters(conduct, products), self.prices)
+            found = equilibrium_prices(demand, costs, price_setters(conduct, products), self.prices, curve)
+            costs = costs if curve is None else curve.at(found.shares)
         products = products.replaced(prices=found.prices, shares=found.shares)
         economy = Economy(
             model=self.model,
@@ -269,7 +283,7 @@ class Scenario:
             if name in reserved:
                 why = f"'{name}' follows from the markets and the equilibrium"
                 raise ConfigurationError("Scenario.characteristics", name, "another name", why)
-        endogenous = {PRICES} if self.model.supply is not None else set()
+        endogenous = {PRICES, SHARES} if self.model.supply is not None else set()
         for which, formula in _formulas(self.model).items():
             missing = formula - set(self.characteristics) - self._given - endogenous
             if missing:
@@ -332,8 +346,9 @@ class Scenario:
 
 
 def _priced(products: Products) -> Data:
-    """Return the columns, with some prices where none have been set yet, so that formulas can be read."""
-    return {PRICES: np.ones(products.number), **products.columns}
+    """Return the columns, with some prices and shares where there are none, so that formulas can be read."""
+    number = products.number
+    return {PRICES: np.ones(number), SHARES: np.full(number, 0.5), **products.columns}
 
 
 def _formulas(model: Model) -> dict[str, frozenset[str]]:
