@@ -9,6 +9,8 @@ import pyblp
 import pytest
 
 from blpsim.errors import ConfigurationError, FormulaError
+from blpsim.estimate.gmm import GMM
+from blpsim.estimate.optimizer import Optimizer
 from blpsim.estimate.problem import Problem
 from blpsim.model.conduct import Conduct
 from blpsim.model.integration import Integration
@@ -140,7 +142,7 @@ def test_an_estimation_is_pyblps_and_shares_are_no_instrument(name):
     model, truth = drawn.economy.model, drawn.economy.parameters
     problem = Problem(model, frame, agents=drawn.agents)
     start = dataclasses.replace(truth, beta=[np.nan, np.nan, -1], gamma=None)
-    mine = problem.evaluate(start)
+    mine = problem.solve(start, GMM(method="1s", optimizer=Optimizer("return"), hessian=False))
     peer = pyblp.Problem(
         tuple(pyblp.Formulation(f) for f in (model.linear, model.nonlinear, model.supply)),
         {
@@ -167,6 +169,8 @@ def test_an_estimation_is_pyblps_and_shares_are_no_instrument(name):
     )
     gamma = np.asarray(mine.parameters.gamma, np.float64)
     np.testing.assert_allclose(gamma, peer.gamma.ravel(), rtol=1e-7)
+    errors = np.asarray(mine.standard_errors.gamma, np.float64)
+    np.testing.assert_allclose(errors, peer.gamma_se.ravel(), rtol=1e-6)
     np.testing.assert_allclose(mine.objective, peer.objective, rtol=1e-7)
     np.testing.assert_allclose(mine.gradient, peer.gradient.ravel(), rtol=1e-6, atol=1e-7)
     assert len(problem.setting.supply_instruments) == 5
