@@ -25,6 +25,7 @@ FIRM = 5
 """Products of a firm."""
 BASE = {"markets": 20, "consumers": 200, "products": 20, "coefficients": 2}
 DECADE = (1, 2, 5, 10)
+"""Of markets from 100 on: caches that hold a few dozen hold no hundred."""
 
 
 class Scaling(NamedTuple):
@@ -37,7 +38,7 @@ class Scaling(NamedTuple):
 
 
 SCALINGS = (
-    Scaling("markets", 10, True, 1.05),
+    Scaling("markets", 100, True, 1.05),
     Scaling("consumers", 100, True, 1.05),
     Scaling("products", 10, False, 1.2),
     Scaling("products", 10, True, 2.0),
