@@ -16,6 +16,7 @@ from blpsim.status import Status
 from tests.simulate.scenarios import scenario
 from tests.wrong_values import refused_values
 
+from .chains import drawn, drawn_again
 from .problems import CURVED, NESTED_SUPPLY, posed
 from .refusals import refused
 
@@ -24,22 +25,6 @@ CANDIDATES = bs.Integration("monte_carlo", 500)
 FIRST = bs.Estimator(
     integration=DRAWS, starts=bs.Starts(1, width=0.1), gmm=bs.GMM(method="1s", hessian=False)
 )
-
-
-@functools.cache
-def drawn():
-    process = scenario(
-        markets=bs.Markets(number=20, firms=bs.Choice(2, 3), products_per_firm=bs.Choice(2, 3)),
-        truth=bs.Parameters(beta=[-7, 6, -1], sigma=[[3.0]], gamma=[2, 1, 1]),
-    )
-    streams = bs.Streams(seed=5, replication=0, stream_key=process.stream_key)
-    return streams, process.generate(streams)
-
-
-def drawn_again():
-    """Return the same dataset as another object, for which no estimator remembers its solution."""
-    streams, dataset = drawn()
-    return dataset.source.generate(streams)
 
 
 def sampling(**options):

@@ -12,9 +12,9 @@ import blpsim as bs
 from blpsim.estimate.optimal import optimal_instruments
 from blpsim.estimate.realizations import Errors, drawn_errors, expectation
 from blpsim.status import Status
-from tests.simulate.scenarios import scenario
 from tests.wrong_values import refused_values
 
+from .chains import drawn, drawn_again
 from .problems import DEMAND, NESTED_SUPPLY, posed
 from .refusals import refused
 
@@ -33,22 +33,6 @@ def evaluated(seed=NESTED_SUPPLY):
     return case.problem.solve(
         case.parameters, dataclasses.replace(case.gmm, method="1s", optimizer=STILL.optimizer)
     )
-
-
-@functools.cache
-def drawn():
-    process = scenario(
-        markets=bs.Markets(number=20, firms=bs.Choice(2, 3), products_per_firm=bs.Choice(2, 3)),
-        truth=bs.Parameters(beta=[-7, 6, -1], sigma=[[3.0]], gamma=[2, 1, 1]),
-    )
-    streams = bs.Streams(seed=5, replication=0, stream_key=process.stream_key)
-    return streams, process.generate(streams)
-
-
-def drawn_again():
-    """Return the same dataset as another object, for which no estimator remembers its solution."""
-    streams, dataset = drawn()
-    return dataset.source.generate(streams)
 
 
 def chained(**options):
