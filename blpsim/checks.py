@@ -36,8 +36,13 @@ _SAID: Mapping[object, tuple[str, str]] = {
 def check_fields(record: object) -> None:
     """Refuse a record with a value that is not of its field's type, with a ConfigurationError."""
     owner: type = type(record)
-    for name, kinds in _field_kinds(owner).items():
-        _check(f"{owner.__name__}.{name}", getattr(record, name), kinds, ConfigurationError)
+    for name, form in _field_forms(owner).items():
+        value = getattr(record, name)
+        kind = type(value)
+        if kind in form.classes and (kind is not float or value == value):
+            continue
+        if kind is not str or value not in form.words:
+            _check(f"{owner.__name__}.{name}", value, form.kinds, ConfigurationError)
 
 
 def check(field: str, value: object, form: object, error: type[BlpsimError] = ConfigurationError) -> None:
@@ -105,10 +110,27 @@ class _Kind(NamedTuple):
     """
 
 
+class _Form(NamedTuple):
+    """A field's annotation, and what of it can be seen at once, as most values can."""
+
+    kinds: tuple[_Kind, ...]
+    classes: frozenset[type]
+    """Values of just these classes are right, unless they are NaN."""
+    words: frozenset[str]
+    """The values of a Literal."""
+
+
 @cache
-def _field_kinds(owner: type) -> dict[str, tuple[_Kind, ...]]:
+def _field_forms(owner: type) -> dict[str, _Form]:
     hints = get_type_hints(owner)
-    return {field.name: _kinds(hints[field.name]) for field in fields(owner) if field.init}
+    return {field.name: _form(_kinds(hints[field.name])) for field in fields(owner) if field.init}
+
+
+def _form(kinds: tuple[_Kind, ...]) -> _Form:
+    whole = [kind.origin for kind in kinds if isinstance(kind.origin, type) and not kind.inner]
+    classes = {origin for origin in whole if origin not in (*_WITH_PARTS, object)}
+    words = frozenset(word for kind in kinds if kind.origin is Literal for word in kind.inner)
+    return _Form(kinds, frozenset(classes | ({int} if float in classes else set())), words)
 
 
 @cache
