@@ -22,14 +22,16 @@ MEMORY = 3
 REBASING = 50.0
 LONGEST_STEP = 5.0
 WORK_ROWS = 8 + 2 * MEMORY
+_LANES = 8
 
 
 @driver_kernel
 def rebase(delta: Vector, base: Vector, odds: Matrix, outside: Vector, target: Target) -> None:
-    """Recompute odds (J, I*) and outside (I,) at delta, which becomes the base that growth refers to."""
+    """Recompute odds (J, I*) and outside (I,) at delta (J*,), which becomes the base growth refers to."""
+    products = odds.shape[0]
     copy(base, delta)
-    fill_utilities(odds, delta, target.x2, target.coefficients, outside.size)
-    exponentiate(odds, outside, delta.size)
+    fill_utilities(odds, delta[:products], target.x2, target.coefficients, outside.size)
+    exponentiate(odds, outside, products)
 
 
 @inner_kernel
@@ -168,20 +170,33 @@ def accelerated_step(
             delta[j] += step[j]
 
 
+@inner_kernel
+def padded(products: int) -> int:
+    """Return how long vectors are that have no remainder to be done one by one; short ones stay as they are.
+
+    The acceleration remembers no more differences than there are products.
+    """
+    return products if products < MEMORY else (products + _LANES - 1) // _LANES * _LANES
+
+
 @driver_kernel
 def iterate_inversion(
     delta: Vector, odds: Matrix, outside: Vector, bench: Bench, target: Target, rule: InversionRule
 ) -> tuple[int, float]:
-    """Move delta (J,) until the log shares agree; return evaluations used and the residual reached.
+    """Move delta (J*,) until the log shares agree; return evaluations used and the residual reached.
+
+    Products that only fill up vectors have delta and log shares of zero, shares of one, and never move.
 
     On return the shares in the bench's fifth row of products, the growth in its first, the odds (J, I*) and
     the inverse denominators in its second row of agents are those of the last delta that was evaluated.
     """
-    products = delta.size
-    growth, base = bench.products[0, :products], bench.products[1, :products]
-    log_ratio, step = bench.products[2, :products], bench.products[3, :products]
-    shares, history = bench.products[4, :products], bench.products[5:]
+    products, size = odds.shape[0], delta.size
+    growth, base = bench.products[0, :size], bench.products[1, :size]
+    log_ratio, step = bench.products[2, :size], bench.products[3, :size]
+    shares, history = bench.products[4, :size], bench.products[5:]
     inverse, scaled = bench.agents[1, : outside.size], bench.agents[2, : outside.size]
+    own_shares, own_growth = shares[:products], growth[:products]
+    fill(shares[products:], 1.0)
     residual = np.inf
     for evaluation in range(rule.max_evaluations):
         distance = np.inf
@@ -192,12 +207,13 @@ def iterate_inversion(
         if distance > REBASING:
             rebase(delta, base, odds, outside, target)
             fill(growth, 1.0)
-        outside_share = shares_at(shares, growth, odds, outside, inverse, scaled, target.weights)
+        outside_share = shares_at(own_shares, own_growth, odds, outside, inverse, scaled, target.weights)
         residual = fill_log_ratio(log_ratio, shares, target.log_shares, rule.tolerance)
         if not residual >= rule.tolerance:
             return evaluation + 1, residual if residual < rule.tolerance else np.inf
         outside_ratio = limited_log_ratio(target.log_outside, outside_share)
         mapping_step(rule.mapping, step, log_ratio, outside_ratio)
+        fill(step[products:], 0.0)
         accelerated_step(rule.acceleration, delta, step, history, bench.small, evaluation)
     return rule.max_evaluations, residual
 
@@ -254,15 +270,20 @@ def invert_shares(
     odds     (J, I*), filled; probabilities are odds times bench.products[0] times bench.agents[1]
     outside  (I,), filled
     """
-    start = bench.products[WORK_ROWS - 1, : delta.size]
-    copy(start, delta)
+    products, size = delta.size, padded(delta.size)
+    moving, log_shares = bench.products[WORK_ROWS, :size], bench.products[WORK_ROWS + 1, :size]
+    fill(log_shares, 0.0)
+    copy(log_shares[:products], target.log_shares)
+    wide = Target(log_shares, target.log_outside, target.x2, target.coefficients, target.weights)
     acceleration, mapping, evaluations, residual = rule.acceleration, rule.mapping, 0, np.inf
     for attempt in range(3):
+        fill(moving, 0.0)
+        copy(moving[:products], delta)
         attempted = InversionRule(acceleration, mapping, rule.tolerance, rule.max_evaluations)
-        more, residual = iterate_inversion(delta, odds, outside, bench, target, attempted)
+        more, residual = iterate_inversion(moving, odds, outside, bench, wide, attempted)
         evaluations += more
         if residual < rule.tolerance or attempt == 2 or rule.acceleration != ANDERSON:
             break
-        copy(delta, start)
         acceleration, mapping = (SQUAREM, OUTSIDE_CORRECTED) if attempt == 0 else (SIMPLE, CONTRACTION)
+    copy(delta, moving[:products])
     return evaluations, residual
