@@ -25,7 +25,7 @@ from blpsim.estimate.nesting import make_nesting, nested_logit_delta, one_nest_e
 from blpsim.estimate.roots import Roots
 from blpsim.estimate.setting import Setting
 from blpsim.estimate.unknowns import make_unknowns
-from blpsim.kernels.compile import compile_for, specialized
+from blpsim.kernels.compile import compile_for, machine_code
 from blpsim.kernels.evaluation import COEFFICIENTS, FINE, NOT_FINITE
 from blpsim.kernels.forward import ALPHA, PI, SIGMA, jacobians
 from blpsim.kernels.general.forward import RHO, nested_jacobians
@@ -78,7 +78,7 @@ class Objective:
         self._kernel: Callable[..., Any] = evaluate_with_gradient
         if self.nesting is not None:
             self._kernel = evaluate_nested_with_gradient
-        self._evaluate: Callable[..., Any] = self._kernel
+        self._evaluate: Callable[..., Any] | None = None
         self._roots = self._root_finder() if gmm.iteration.finds_roots else None
         self.theta = layout.theta0.copy()
         self._begin(nested_logit_delta(setting, layout.rho0))
@@ -124,16 +124,16 @@ class Objective:
         if self._differencing is not None:
             self._difference(self._differencing, self.layout.phi(theta))
         searched = self._roots.search() if self._roots is not None else None
-        code, objective, self.clipped, evaluations = self._evaluate(*self.arguments)
-        if self._evaluate is self._kernel:
-            self._evaluate = specialized(self._kernel)
+        arguments = self.arguments
+        if self._evaluate is None:
+            self._evaluate = machine_code(self._kernel, arguments)
+        code, objective, self.clipped, evaluations, failures = self._evaluate(*arguments)
         self.evaluations += 1 if evaluations else 0  # Of theta that is not finite nothing is evaluated.
         self.inversion_evaluations += evaluations if searched is None else searched
         self.status = _STATUSES.get(code, Status.SINGULAR)
         if code != FINE:
             return self._penalized()
-        residuals, tolerance = self.state.residuals, self.gmm.iteration.tolerance
-        self.inversion_failures += residuals.size - int(np.count_nonzero(residuals < tolerance))
+        self.inversion_failures += failures
         gradient = self.unknowns.gradient.copy()
         if self._differencing is not None:
             gradient = np.append(gradient, self._d_phi(self._differencing))
@@ -229,9 +229,11 @@ class Objective:
         omega = np.zeros_like(xi)
         d_xi, d_omega = xi[k1:stop], omega[k1 : stop if supply else k1]
         if self.nesting is None:
-            jacobians(self.panel, self.state, self.bench, directions, d_xi, d_omega)
+            arguments = (self.panel, self.state, self.bench, directions, d_xi, d_omega)
+            machine_code(jacobians, arguments)(*arguments)
         else:
-            nested_jacobians(self.panel, self.nesting, self.state, self.bench, directions, d_xi, d_omega)
+            nested = (self.panel, self.nesting, self.state, self.bench, directions, d_xi, d_omega)
+            machine_code(nested_jacobians, nested)(*nested)
         d_xi *= setting.model.epsilon_scale
         np.negative(setting.x1, out=xi[:k1])
         if supply:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from blpsim.arrays import Bench, InversionRule, Matrix, Nesting, Panel, State, Unknowns, Vector
-from blpsim.kernels.compile import specialized
+from blpsim.kernels.compile import machine_code
 from blpsim.kernels.general.newton import MARGIN, equations_at, invert_by_newton
 
 Solved = tuple[Nesting, State, Bench]
@@ -74,15 +74,13 @@ class Roots:
         """Keep the arrays, which the objective fills."""
         self.method, self.rule = method, rule
         self.panel, self.unknowns, self.worked = panel, unknowns, worked
-        self._newton: Callable[..., int] = invert_by_newton
-        self._equations: Callable[..., float] = equations_at
+        self._equations: Callable[..., float] | None = None
 
     def search(self) -> int:
         """Replace the state's delta, where it starts, by the best that is found; return evaluations used."""
         if self.method not in SCIPY:
-            evaluations = self._newton(self.panel, self.unknowns, *self.worked, self.rule)
-            self._newton = specialized(invert_by_newton)
-            return evaluations
+            arguments = (self.panel, self.unknowns, *self.worked, self.rule)
+            return machine_code(invert_by_newton, arguments)(*arguments)
         if not np.isfinite(self.unknowns.theta).all():
             return 0
         offsets, delta = self.panel.offsets.products, self.worked[1].delta
@@ -92,9 +90,10 @@ class Roots:
         from scipy import optimize
 
         def call(point: tuple[Vector, Vector, Matrix]) -> float:
-            residual = self._equations(t, self.panel, self.unknowns, self.worked, self.rule, point)
-            self._equations = specialized(equations_at)
-            return residual
+            arguments = (t, self.panel, self.unknowns, self.worked, self.rule, point)
+            if self._equations is None:
+                self._equations = machine_code(equations_at, arguments)
+            return self._equations(*arguments)
 
         library: Any = optimize
         equations = _Equations(call, delta.size, self.rule)

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, TypeVar, cast
 
 import numba
+import numpy as np
 from numba.core import config
 
 Function = TypeVar("Function", bound=Callable[..., Any])
@@ -24,6 +25,7 @@ _SETTINGS = cast(Any, config)
 _LONG = ("forward", "objective", "pricing")
 _NESTED = "general"
 _REORDERED = {"reassoc", "contract", "nsz"}
+_CODES: dict[object, Callable[..., Any]] = {}
 _PACKAGE = Path(__file__).resolve().parent.parent
 _IMPORTS = re.compile(r"^from blpsim\.([\w.]+) import (\([^)]*\)|.*)", re.MULTILINE)
 
@@ -67,22 +69,29 @@ def _compiled(function: Function, fastmath: set[str], **options: object) -> Func
 
 def compile_for(function: Callable[..., Any], *arguments: object) -> None:
     """Compile a kernel for the types of these arguments, and do not call it."""
-    cast(Any, function).compile(tuple(cast(Any, numba).typeof(argument) for argument in arguments))
+    machine_code(function, arguments)
 
 
-def specialized(function: Function) -> Function:
-    """Return the machine code of a kernel that was called just now, for arguments of the very same types.
+def machine_code(function: Function, arguments: tuple[Any, ...]) -> Function:
+    """Return a kernel's machine code for arguments of these very types, compiled if that was not done yet.
 
     Called as it is, a kernel looks up the types of all its arrays each time, which takes as long as solving
-    three markets. Where it was compiled for several combinations of types, it is returned unchanged.
+    three markets.
     """
-    return _only_code(function) if len(cast(Any, function).overloads) == 1 else function
+    key = (function, _traits(arguments))
+    if key not in _CODES:
+        types = tuple(cast(Any, numba).typeof(argument) for argument in arguments)
+        _CODES[key] = cast(Any, function).compile(types)
+    return cast(Function, _CODES[key])
 
 
-@functools.cache
-def _only_code(function: Function) -> Function:
-    (compiled,) = cast(Any, function).overloads.values()
-    return cast(Function, compiled.entry_point)
+def _traits(argument: object) -> object:
+    """Return what the type of a kernel's argument depends on."""
+    if isinstance(argument, np.ndarray):
+        return argument.dtype.char, argument.ndim, argument.flags.num
+    if isinstance(argument, tuple):
+        return type(argument), *map(_traits, argument)
+    return type(argument)
 
 
 @contextmanager

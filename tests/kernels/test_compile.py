@@ -94,6 +94,15 @@ def test_a_solve_compiles_nothing_that_an_evaluation_has_not(seed):
     assert (set(evaluate_with_gradient.signatures), set(jacobians.signatures)) == known
 
 
+def test_machine_code_is_that_of_the_types_of_the_arguments():
+    matrix = np.arange(12.0).reshape(4, 3)
+    columns = np.asfortranarray(matrix)
+    for given in (matrix, columns, matrix[:, 1:], matrix[:1]):
+        arguments = np.empty(len(given)), given, np.ones(given.shape[1])
+        compiling.machine_code(entrance.weighted_sums, arguments)(*arguments)
+        assert np.array_equal(arguments[0], given.sum(axis=1))
+
+
 @pytest.mark.parametrize("seed", [DEMAND, 3])
 def test_the_whole_objective_is_what_its_python_source_computes(seed):
     problem = posed(seed)
@@ -101,7 +110,7 @@ def test_the_whole_objective_is_what_its_python_source_computes(seed):
     value, gradient = compiled(problem.theta)
     source.state.delta[:] = source.start_delta
     source.unknowns.theta[:] = problem.theta
-    code, objective, clipped, evaluations = entrance.interpreted(evaluate_with_gradient)(*source.arguments)
+    code, objective, clipped, evaluations, _ = entrance.interpreted(evaluate_with_gradient)(*source.arguments)
     assert (code, clipped) == (evaluation.FINE, compiled.clipped)
     assert abs(evaluations - compiled.inversion_evaluations) <= source.state.evaluations.size
     assert objective == pytest.approx(value, rel=1e-10)

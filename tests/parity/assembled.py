@@ -207,7 +207,7 @@ def step_at(data: Assembled, weighting: Array, delta: Array) -> Step:
     state, bench, moments = data.state(), data.bench(), data.moments(weighting)
     state.delta[:] = delta
     unknowns = make_unknowns(data.layout, data.priced, supply=data.supply)
-    ended, objective, _, _ = evaluate_with_gradient(data.panel, unknowns, moments, state, bench, RULE)
+    ended, objective, *_ = evaluate_with_gradient(data.panel, unknowns, moments, state, bench, RULE)
     xi = data.absorbed(0, state.xi.copy())
     omega = data.absorbed(1, state.omega.copy())
     assert ended == 0

@@ -7,6 +7,7 @@ from blpsim.kernels.compile import inner_kernel, kernel
 from blpsim.kernels.evaluation import FINE, NO_DERIVATIVE, NOT_FINITE
 from blpsim.kernels.general.evaluation import evaluate_nested
 from blpsim.kernels.general.gradient import differentiate_nested
+from blpsim.kernels.objective import inversions
 from blpsim.kernels.unknowns import put_together, take_apart
 
 
@@ -30,23 +31,21 @@ def evaluate_nested_with_gradient(
     state: State,
     bench: Bench,
     rule: InversionRule,
-) -> tuple[int, float, int, int]:
-    """Return how it ended, the objective, the clipped costs, and the inversion's evaluations.
+) -> tuple[int, float, int, int, int]:
+    """Return how it ended, the objective, the clipped costs, the inversion's evaluations and its failures.
 
     As ``evaluate_with_gradient``, with nests and any ownership.
     """
     if not (take_apart(unknowns) and fill_kappa(unknowns, nesting)):
-        return NOT_FINITE, 0.0, 0, 0
+        return NOT_FINITE, 0.0, 0, 0, 0
     given = unknowns.given
     code, objective, clipped = evaluate_nested(
         panel, unknowns.tastes, (given.beta, given.gamma), moments, (nesting, state, bench), rule
     )
-    evaluations = 0
-    for t in range(state.evaluations.size):
-        evaluations += state.evaluations[t]
+    evaluations, failures = inversions(state, rule)
     if code == FINE:
         both = (given.d_beta, given.d_gamma)
         code = differentiate_nested(panel, moments, nesting, state, bench, both, unknowns.d_rho)
     if code == FINE and not put_together(unknowns, state):
         code = NO_DERIVATIVE
-    return code, objective, clipped, evaluations
+    return code, objective, clipped, evaluations, failures
