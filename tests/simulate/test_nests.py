@@ -61,15 +61,17 @@ def test_the_equilibrium_with_nests_implies_the_costs_it_came_from():
     np.testing.assert_allclose(economy.shares(), economy.products.shares, rtol=1e-12)
 
 
-def test_shares_are_those_of_consumers_with_correlated_gumbel_shocks():
-    dataset = SCENARIO.generate(STREAMS)
-    economy, draws = dataset.economy, 400_000
+@pytest.mark.parametrize("rho", [0.0, 0.5])
+def test_shares_are_those_of_consumers_with_gumbel_shocks_correlated_within_nests(rho):
+    dataset = (SCENARIO if rho else plain()).generate(STREAMS)
+    economy, draws = dataset.economy, 1_000_000
     rows, rng = slice(0, int(economy.products.market_offsets[1])), np.random.default_rng(2)
-    nest, shares = economy.products.columns["nesting_ids"][rows], economy.products.shares[rows]
+    shares = economy.products.shares[rows]
+    nest = economy.products.columns["nesting_ids"][rows] if rho else np.zeros(shares.size, np.int64)
     x, nodes = economy.products.columns["x"][rows], economy.agents.nodes[0, :50]
     mean = economy.delta[rows, None] + 3.0 * x[:, None] * nodes
     # Shocks of one nest share a positive stable variable, here drawn as Kanter (1975) does.
-    rho, bought = 0.5, np.zeros(x.size)
+    bought = np.zeros(x.size)
     for agent in range(50):
         size = draws // 50
         angle, exponential = rng.uniform(0, np.pi, (2, size)), rng.exponential(size=(2, size))
@@ -78,6 +80,7 @@ def test_shares_are_those_of_consumers_with_correlated_gumbel_shocks():
         shocks = (1 - rho) * (np.log(stable[nest]) + rng.gumbel(size=(x.size, size)))
         utilities = np.vstack((mean[:, agent, None] + shocks, rng.gumbel(size=size)))
         bought += np.bincount(utilities.argmax(axis=0), minlength=x.size + 1)[:-1]
+    # Counts are at most binomial: each share's Monte Carlo error is below sqrt(share / draws).
     error = np.sqrt(shares / draws)
     # The largest of some twenty normal deviations stays below four and a half in all but one of ten thousand.
     assert (np.abs(bought / draws - shares) / error).max() < 4.5
