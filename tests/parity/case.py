@@ -27,8 +27,10 @@ class Case:
     """Level of a quadrature rule; None: the agents' own nodes."""
     rule: str = "product"
     """The quadrature rule, by PyBLP's name."""
+    candidates: Columns | None = None
+    """Of whom the agents are sampled at the parameters, when these are as good as an estimate."""
     parameters: Mapping[str, NDArray[np.float64]] = field(default_factory=dict)
-    """Arrays named beta, sigma, pi, gamma; NaN in beta or gamma is concentrated out."""
+    """Arrays named beta, sigma, pi, gamma, phi; NaN in beta or gamma is concentrated out."""
     options: Mapping[str, Any] = field(default_factory=dict)
     """Keyword arguments of ``bs.GMM`` that mean the same in PyBLP (method, W_type, center_moments, ...)."""
     bounds: Mapping[str, tuple[NDArray[np.float64], NDArray[np.float64]]] = field(default_factory=dict)

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import dataclasses
+import warnings
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+import blpsim as bs
+
 from .case import Case
-from .own import own_prices, own_problem, own_solve
-from .peer import peer_problem, peer_solve
+from .own import own_prices, own_problem, own_sample, own_solve
+from .peer import peer_problem, peer_sample, peer_solve
 
 Array = NDArray[Any]
 
@@ -22,12 +26,30 @@ PRICES_TOLERANCE = 1e-9
 
 def differences(case: Case) -> dict[str, float]:
     """Return the relative difference of every quantity that the case has; prices' is absolute."""
+    if case.candidates is not None:
+        sampled, found = sampled_differences(case)
+        with warnings.catch_warnings():
+            # Weights of sampled agents do not sum to one.
+            warnings.simplefilter("ignore", bs.BlpsimWarning)
+            return differences(sampled) | found
     theirs = peer_quantities(case)
     ours = own_quantities(case)
     found = {name: distance(ours[name], theirs[name]) for name in theirs if name != "prices"}
     if "prices" in theirs:
         found["prices"] = float(np.max(np.abs(ours["prices"] - theirs["prices"])))
     return found
+
+
+def sampled_differences(case: Case) -> tuple[Case, dict[str, float]]:
+    """Return the case with agents sampled among its candidates, and how they and PyBLP's differ."""
+    peers = peer_sample(case).sampled_agents
+    peers = peers[np.argsort(peers.market_ids.ravel(), kind="stable")]
+    ours = own_sample(case).agents.frame()
+    nodes = [name for name in ours if name.startswith("nodes")]
+    found = {"weights": distance(flat(ours["weights"]), flat(peers.weights))}
+    found["nodes"] = distance(flat(ours[nodes]), flat(peers.nodes[:, : len(nodes)]))
+    table = {name: ours[name].to_numpy() for name in ours}
+    return dataclasses.replace(case, agents=table, candidates=None), found
 
 
 def distance(ours: Array, theirs: Array) -> float:
@@ -50,7 +72,10 @@ def peer_quantities(case: Case) -> dict[str, Array]:
     problem = peer_problem(case)
     result = peer_solve(case, problem)
     found = {name: flat(getattr(result, name)) for name in (*_common(case), *_linear(case))}
-    found["standard errors"] = np.concatenate([flat(getattr(result, f"{n}_se")) for n in _blocks(case)])
+    errors = [flat(getattr(result, f"{n}_se")) for n in _blocks(case)]
+    if "phi" in case.parameters:
+        errors.append(np.diag(result.phi_se)[case.parameters["phi"] != 0])
+    found["standard errors"] = np.concatenate(errors)
     if case.has_supply:
         transformed = flat(result.tilde_costs)
         costs = np.exp(transformed) if case.model.get("costs") == "log" else transformed
@@ -64,14 +89,25 @@ def own_quantities(case: Case) -> dict[str, Array]:
     result = own_solve(case, own_problem(case))
     found = {name: flat(getattr(result, name)) for name in _common(case)}
     found |= {name: flat(getattr(result.parameters, name)) for name in _linear(case)}
-    found["standard errors"] = np.concatenate(
-        [flat(getattr(result.standard_errors, name)) for name in _blocks(case)]
-    )
+    errors = [flat(getattr(result.standard_errors, name)) for name in _blocks(case)]
+    if "phi" in case.parameters:
+        moved = case.parameters["phi"] != 0
+        errors.append(flat(result.standard_errors.phi)[moved])
+        found["gradient"] = with_phi_earlier(found["gradient"], case, int(moved.sum()))
+    found["standard errors"] = np.concatenate(errors)
     if case.has_supply:
         costs = flat(result.costs)
         prices = own_prices(case, flat(result.delta), merged(case), costs, merged_owners(case))
         found |= {"costs": costs, "prices": prices}
     return found
+
+
+def with_phi_earlier(gradient: Array, case: Case, number: int) -> Array:
+    """Return a gradient whose last elements, as many, are where PyBLP has them: before beta's and gamma's."""
+    names = ("beta", "gamma")
+    given = sum(int((~np.isnan(case.parameters[name])).sum()) for name in names if name in case.parameters)
+    first, linear, phi = np.split(gradient, [gradient.size - number - given, gradient.size - number])
+    return np.concatenate((first, phi, linear))
 
 
 def flat(values: Any) -> Array:

@@ -32,6 +32,13 @@ class Truth:
     pi: Array | None
     gamma: Array
     rho: Array | None
+    shares: float
+    """The coefficient of a column of X3 with shares, the last one if there is any."""
+
+    @property
+    def costs(self) -> Array:
+        """Coefficients of X3."""
+        return np.append(self.gamma, self.shares) if self.shares else self.gamma
 
 
 def draw_products(features: Features, generator: np.random.Generator) -> dict[str, Array]:
@@ -131,7 +138,14 @@ def draw_truth(features: Features, generator: np.random.Generator) -> Truth:
     sigma, pi = _heterogeneity(features, generator)
     constant = 0.9 if features.log_costs else 2.5
     gamma = np.array([constant, 0.15, 0.2, 0.05])
-    return Truth(beta=beta, sigma=sigma, pi=pi, gamma=gamma, rho=_correlations(features, generator))
+    rho = _correlations(features, generator)
+    return Truth(beta=beta, sigma=sigma, pi=pi, gamma=gamma, rho=rho, shares=_shares_in_costs(features))
+
+
+def _shares_in_costs(features: Features) -> float:
+    """Return how costs rise with shares, by up to a tenth."""
+    scale = {"": 0.0, "shares": 2.0, "x:shares": 2.0, "log(shares)": 0.05}[features.cost_term]
+    return scale * (0.3 if features.log_costs else 1.0)
 
 
 def _correlations(features: Features, generator: np.random.Generator) -> Array | None:
@@ -191,15 +205,18 @@ def equilibrium(
     number = products["x"].size
     errors = generator.multivariate_normal([0, 0], [[0.2, 0.05], [0.05, 0.04]], size=number)
     errors += 0.3 * (_effect(products["brand"], generator) + _effect(products["region"], generator))[:, None]
+    if features.moment_types:
+        accumulate(errors, products["lag_indices"])
     demographics = pyblp.Formulation(formula(features.demographics, "0")) if features.demographics else None
+    given = {name: column for name, column in products.items() if name != "lag_indices"}
     simulation = pyblp.Simulation(
         formulations(economy_model(features)),
-        products if ownership is None else products | {"ownership": ownership},
+        given if ownership is None else given | {"ownership": ownership},
         beta=truth.beta,
         sigma=truth.sigma,
         pi=truth.pi,
         rho=truth.rho,
-        gamma=truth.gamma,
+        gamma=truth.costs,
         xi=errors[:, 0],
         omega=0.3 * errors[:, 1] if features.log_costs else errors[:, 1],
         agent_formulation=demographics,
@@ -215,7 +232,7 @@ def equilibrium(
 
 def economy_model(features: Features) -> dict[str, Any]:
     """Return the formulas of the economy, whose constant is explicit."""
-    model: dict[str, Any] = {"linear": formula(features.linear, "1"), "supply": "1 + x + w + y"}
+    model: dict[str, Any] = {"linear": formula(features.linear, "1"), "supply": costs_formula(features, "1")}
     if features.nonlinear:
         constant = "1" if "1" in features.nonlinear else "0"
         model["nonlinear"] = formula(tuple(n for n in features.nonlinear if n != "1"), constant)
@@ -231,6 +248,29 @@ def economy_model(features: Features) -> dict[str, Any]:
 def formula(columns: tuple[str, ...], constant: str) -> str:
     """Return a formula: the constant first."""
     return " + ".join((constant, *columns))
+
+
+def costs_formula(features: Features, constant: str) -> str:
+    """Return the formula of costs."""
+    return formula(("x", "w", "y", *filter(None, (features.cost_term,))), constant)
+
+
+def draw_lags(markets: Array, generator: np.random.Generator) -> Array:
+    """Return where each row's product was in the market before; the row itself where it was not."""
+    lags, before = np.arange(markets.size), dict[int, int]()
+    for rows in np.split(np.arange(markets.size), np.flatnonzero(markets[1:] != markets[:-1]) + 1):
+        ids = generator.permutation(24)[: rows.size]
+        here = dict(zip(ids.tolist(), rows.tolist(), strict=True))
+        lags[rows] = [before.get(name, row) for name, row in here.items()]
+        before = here
+    return lags
+
+
+def accumulate(errors: Array, lags: Array) -> None:
+    """Add half of the error that a product had before, market by market."""
+    for row, lag in enumerate(lags):
+        if lag != row:
+            errors[row] += 0.5 * errors[lag]
 
 
 def _effect(ids: Array, generator: np.random.Generator) -> Array:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 PRICE_TERMS = ("prices", "I(-prices)", "log(prices)", "x:prices")
 MOMENTS = ("robust", "clustered", "unadjusted")
+COST_TERMS = ("shares", "log(shares)", "x:shares")
+MOMENT_TYPES = ("levels", "innovations", "differenced_innovations")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,6 +52,16 @@ class Features:
     epsilon_scale: float
     string_ids: bool
     shuffled: bool
+    cost_term: str = ""
+    """A column of X3 with shares, which costs depend on; none: they do not."""
+    moment_types: tuple[str, ...] = ()
+    """What moments are of, demand's and supply's, by PyBLP's names; none: levels."""
+    sampled: bool = False
+    """Agents are those of importance sampling at the start."""
+
+    def is_differenced(self, side: int) -> bool:
+        """Return whether moments of demand (0) or supply (1) are of differences, which no constant is in."""
+        return self.moment_types[side : side + 1] == ("differenced_innovations",)
 
     def labels(self) -> tuple[str, ...]:
         """Return short names for a table by feature."""
@@ -78,6 +90,13 @@ class Features:
             f"{self.nests} rho" if self.nests else "",
             f"{self.ownership} ownership" if self.ownership else "",
             "scaled epsilon" if self.epsilon_scale != 1 else "",
+            f"{self.cost_term} in costs" if self.cost_term else "",
+            *(
+                f"{kind.replace('_', ' ')}, {side}"
+                for kind, side in zip(self.moment_types, ("demand", "supply"), strict=False)
+                if kind != "levels"
+            ),
+            "sampled agents" if self.sampled else "",
         ]
         used = (*self.linear, *self.nonlinear)
         return (*filter(None, chosen), *(term for term in PRICE_TERMS[1:] if term in used))
@@ -131,6 +150,24 @@ def draw_features(
         string_ids=often(0.5),
         shuffled=often(0.6),
     )
+
+
+def with_later(features: Features, seed: int, generator: np.random.Generator) -> Features:
+    """Return the choices with those that came later: costs by quantity, innovations, sampled agents.
+
+    The problems that tests name by their seed are of none but the last, and every fifth day's problem, of
+    which optimal instruments are computed, has no innovations. Those do without fixed effects, as in PyBLP.
+    """
+    terms, kinds, samples = generator.spawn(3)
+    sampled = bool(features.nonlinear) and not features.product_rule and samples.uniform() < 0.3
+    found = replace(features, sampled=sampled)
+    if seed % 10 in (0, 3, 8) and features.supply and terms.uniform() < 0.6:
+        found = replace(found, cost_term=str(terms.choice(COST_TERMS)))
+    if seed % 10 in (3, 8):
+        types = tuple(kinds.choice(MOMENT_TYPES, 1 + features.supply, p=[0.2, 0.5, 0.3]).tolist())
+        if set(types) != {"levels"}:
+            found = replace(found, moment_types=types, demand_effects=(), supply_effects=())
+    return found
 
 
 def _rule(generator: np.random.Generator, smooth: bool) -> str:

@@ -12,12 +12,15 @@ from numpy.typing import NDArray
 import blpsim as bs
 from blpsim.arrays import Tastes
 from blpsim.economy.equilibrium import PricedDemand, equilibrium_prices
+from blpsim.estimate.importance import ImportanceSample, Rule, sample_agents
+from blpsim.model.agents import read_candidates
 from blpsim.model.layout import layout
 from blpsim.model.nests import nested
 from blpsim.model.ownership import OwnershipMatrix, price_setters
 from blpsim.model.panel import Products, offsets
 
 from .case import Case
+from .peer import SAMPLED, SEED
 
 
 def own_problem(case: Case) -> Any:
@@ -47,6 +50,19 @@ def own_gmm(case: Case, hessian: bool = False) -> Any:
 def own_solve(case: Case, problem: Any, hessian: bool = False) -> Any:
     """Return blpsim's result; without the Hessian unless it is asked for."""
     return problem.solve(own_parameters(case), own_gmm(case, hessian))
+
+
+def own_sample(case: Case) -> ImportanceSample:
+    """Return blpsim's agents, sampled at the case's parameters with PyBLP's draws."""
+    here = dataclasses.replace(case, options=dict(case.options) | {"method": "1s"}, optimizer="return")
+    fitted = own_solve(here, own_problem(here)).fitted
+    setting, candidates = fitted.setting, dict(case.candidates or {})
+    del candidates["weights"]
+    agents = read_candidates(candidates, None, setting.products, setting.model, np.random.default_rng(0))
+    once = [agents, None].__getitem__
+    sample = sample_agents(fitted, once, Rule(SAMPLED, 1.0), np.random.RandomState(SEED))
+    assert isinstance(sample, ImportanceSample)
+    return sample
 
 
 def own_demand(

@@ -13,6 +13,10 @@ from .case import Case, Columns
 
 pyblp.options.verbose = False
 pyblp.options.digits = 12
+pyblp.options.weights_tol = np.inf
+
+SAMPLED, SEED = 20, 7
+"""Agents sampled in each market, and the seed of their draws."""
 
 
 def peer_problem(case: Case) -> pyblp.Problem:
@@ -62,13 +66,24 @@ def peer_solve(
     settings: dict[str, Any] = {}
     if method != "return":
         settings = {"gtol": case.gtol} | ({"ftol": 0} if method == "l-bfgs-b" else {})
+    parameters = {name: np.array(value) for name, value in case.parameters.items()}
+    if "phi" in parameters:
+        parameters["phi"] = np.diag(parameters["phi"])
     return problem.solve(
-        **{name: np.array(value) for name, value in case.parameters.items()},
+        **parameters,
         **{f"{name}_bounds": pair for name, pair in case.bounds.items()},
         **case.options,
         optimization=pyblp.Optimization(method, settings),
         check_optimality="both" if hessian else "gradient",
     )
+
+
+def peer_sample(case: Case) -> pyblp.ImportanceSamplingResults:
+    """Return PyBLP's agents, sampled at the case's parameters."""
+    here = dataclasses.replace(case, options=dict(case.options) | {"method": "1s"}, optimizer="return")
+    found = peer_solve(here, peer_problem(here))
+    candidates = stacked(case.candidates or {}, "nodes")
+    return found.importance_sampling(SAMPLED, seed=SEED, agent_data=candidates, delta=found.delta)
 
 
 def peer_optimal_problem(case: Case) -> pyblp.Problem:

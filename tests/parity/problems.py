@@ -12,8 +12,10 @@ from numpy.typing import NDArray
 from .case import Case
 from .economies import (
     Truth,
+    costs_formula,
     draw_agents,
     draw_instruments,
+    draw_lags,
     draw_ownership,
     draw_products,
     draw_truth,
@@ -22,7 +24,7 @@ from .economies import (
     formula,
     rule_level,
 )
-from .features import Features, draw_features
+from .features import Features, draw_features, with_later
 from .peer import peer_problem
 
 Array = NDArray[Any]
@@ -30,7 +32,10 @@ Array = NDArray[Any]
 
 EARLIER = 40
 """Problems of smaller seeds are without nests, which every other may have from there on, new rules, and
-other ownership than by firms, which every third may have; some without nests have a scaled epsilon."""
+other ownership than by firms, which every third may have; some without nests have a scaled epsilon. Nor
+have they costs that depend on quantities, moments in innovations, or sampled agents."""
+CANDIDATES = 800
+"""Of whom agents are sampled, in each market."""
 
 
 def random_case(seed: int) -> Case:
@@ -43,7 +48,12 @@ def random_case(seed: int) -> Case:
     features = draw_features(
         generator, owners, nested=seed >= EARLIER and seed % 2 == 0, ruled=seed >= EARLIER
     )
+    later = np.random.default_rng([19950701, seed]).spawn(10)[9]
+    if seed >= EARLIER:
+        features = with_later(features, seed, later)
     products = draw_products(features, generator)
+    if features.moment_types:
+        products["lag_indices"] = draw_lags(products["market_ids"], later)
     ownership = None if owners is None else draw_ownership(features, products, owners)
     dimensions = len(features.nonlinear)
     agents = draw_agents(features, products["market_ids"], dimensions, generator)
@@ -51,20 +61,23 @@ def random_case(seed: int) -> Case:
     products |= equilibrium(features, products, agents, truth, generator, ownership)
     start = draw_start(features, truth, generator)
     moved = sum(int(np.count_nonzero(start[name])) for name in ("sigma", "pi", "rho") if name in start)
-    products |= draw_instruments(products, min(16, 3 + moved + int(generator.integers(0, 3))), 4)
+    products |= draw_instruments(
+        products, min(16, 3 + moved + int(generator.integers(0, 3))), supplied(features)
+    )
     if features.dropped_sigma and agents is not None and generator.uniform() < 0.5:
         del agents[f"nodes{dimensions - 1}"]
     order = new_order(products["x"].size, features, generator)
     case = Case(
         name=f"seed {seed}",
         model=model_of(features),
-        products={name: column[order] for name, column in products.items()},
+        products=reordered_products(products, order),
         ownership=None
         if ownership is None
         else reordered_ownership(ownership, products["market_ids"], order),
         agents=None if agents is None else reordered(agents, features, generator),
         nodes=rule_level(features) if features.product_rule else None,
         rule=features.rule,
+        candidates=draw_candidates(products["market_ids"], agents, later) if features.sampled else None,
         parameters=start,
         options=options_of(features, products),
         features=features.labels(),
@@ -81,11 +94,15 @@ def model_of(features: Features) -> dict[str, Any]:
     if features.demand_effects:
         model["linear"] = formula(features.linear, "0")
         model["absorb_demand"] = " + ".join(f"C({name})" for name in features.demand_effects)
+    elif features.is_differenced(0):
+        model["linear"] = formula(features.linear, "0")
     if not features.supply:
         del model["supply"]
     elif features.supply_effects:
-        model["supply"] = "0 + x + w + y"
+        model["supply"] = costs_formula(features, "0")
         model["absorb_supply"] = " + ".join(f"C({name})" for name in features.supply_effects)
+    elif features.is_differenced(1):
+        model["supply"] = costs_formula(features, "0")
     if features.log_costs:
         model["costs"] = "log"
     if features.demographics:
@@ -107,13 +124,20 @@ def draw_start(features: Features, truth: Truth, generator: np.random.Generator)
     kept = np.array([features.supply and "prices" in name for name in names])
     if features.given_linear:
         kept[generator.integers(1, len(names))] = True
-    near["beta"] = np.where(kept, near["beta"], np.nan)[bool(features.demand_effects) :]
+    without = bool(features.demand_effects) or features.is_differenced(0)
+    near["beta"] = np.where(kept, near["beta"], np.nan)[without:]
     chosen = np.zeros(4, dtype=bool)
     if features.given_linear and features.supply and not features.bounded_costs:
         chosen[generator.integers(1, 4)] = True
-    near["gamma"] = np.where(chosen, near["gamma"], np.nan)[bool(features.supply_effects) :]
+    without = bool(features.supply_effects) or features.is_differenced(1)
+    near["gamma"] = np.where(chosen, near["gamma"], np.nan)[without:]
+    if features.cost_term:
+        near["gamma"] = np.append(near["gamma"], np.nan)
     if not features.supply:
         del near["gamma"]
+    if features.moment_types:
+        values = zip((0.45, 0.35), features.moment_types, strict=False)
+        near["phi"] = np.array([0.0 if kind == "levels" else value for value, kind in values])
     return near
 
 
@@ -127,9 +151,35 @@ def options_of(features: Features, products: dict[str, Array]) -> dict[str, Any]
         "scale_objective": features.scaled,
         "initial_update": features.updated,
     }
+    sides = ("demand_moment_types", "supply_moment_types")
+    options |= dict(zip(sides, features.moment_types, strict=False))
     if features.bounded_costs:
         options["costs_bounds"] = (float(np.quantile(products["prices"], 0.1)) - 0.7, None)
     return options
+
+
+def supplied(features: Features) -> int:
+    """Return how many excluded instruments supply has."""
+    return 5 if features.cost_term else 4
+
+
+def draw_candidates(
+    markets: Array, agents: dict[str, Array] | None, generator: np.random.Generator
+) -> dict[str, Array]:
+    """Return draws from the population of agents, of the same weight."""
+    unique = np.unique(markets)
+    number = unique.size * CANDIDATES
+    columns = {"market_ids": np.repeat(unique, CANDIDATES), "weights": np.full(number, 1 / CANDIDATES)}
+    columns |= {name: generator.normal(size=number) for name in agents or () if name.startswith("nodes")}
+    return columns | {"income": generator.lognormal(0, 0.4, number), "age": generator.normal(size=number)}
+
+
+def reordered_products(columns: dict[str, Array], order: Array) -> dict[str, Array]:
+    """Return the rows in another order, which lags follow."""
+    found = {name: column[order] for name, column in columns.items()}
+    if "lag_indices" in found:
+        found["lag_indices"] = np.argsort(order)[found["lag_indices"]]
+    return found
 
 
 def reordered(
