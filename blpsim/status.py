@@ -34,7 +34,7 @@ class Status(IntEnum):
     SINGULAR = 10
     """A weighting matrix, covariance or demand derivative could not be inverted."""
     EQUILIBRIUM_FAILED = 11
-    """No equilibrium prices satisfied the first-order conditions."""
+    """No equilibrium prices satisfied the first-order conditions, and second-order ones if costs move."""
     NO_DATA = 12
     """The dataset could not be drawn, so there was nothing to estimate on."""
     FIRST_STEP_FAILED = 13

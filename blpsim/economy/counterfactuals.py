@@ -81,11 +81,21 @@ def passthrough(choices: Choices, owned: Matrix, margin: Vector) -> Matrix:
     owned   (J, J) the weight H_jk on k's profit of who sets the price of j
     margin  (J,) prices less marginal costs m
 
-    The implicit function theorem at s_j + sum_k H_jk m_k ds_k/dp_j = 0, where the derivatives of agents'
-    terms A_ij s_ij (H_jj m_j - M_ij) are taken, M_ij = sum_k H_jk m_k s_ik what j's setter earns on agent i.
+    The implicit function theorem at s_j + sum_k H_jk m_k ds_k/dp_j = 0.
+    """
+    return _solved(condition_slopes(choices, owned, margin), owned * choices.d_shares_d_prices.T)
+
+
+def condition_slopes(choices: Choices, owned: Matrix, margin: Vector) -> Matrix:
+    """Return derivatives of first-order conditions (rows) by prices (columns) at constant costs, (J, J).
+
+    owned, margin  as in ``passthrough``
+
+    Derivatives of agents' terms A_ij s_ij (H_jj m_j - M_ij) in s_j + sum_k H_jk m_k ds_k/dp_j are taken,
+    M_ij = sum_k H_jk m_k s_ik what j's setter earns on agent i.
     """
     if choices.has_nests:
-        return _nested_passthrough(choices, owned, margin)
+        return _nested_slopes(choices, owned, margin)
     probabilities, slopes, curvatures = choices.probabilities, choices.slopes, choices.curvatures
     weights = choices.weights
     sloped, derivatives = slopes * probabilities, choices.d_shares_d_prices
@@ -95,11 +105,11 @@ def passthrough(choices: Choices, owned: Matrix, margin: Vector) -> Matrix:
     second = np.diag(own @ weights) - (sloped * (gains - mean) * weights) @ sloped.T
     second -= owned * margin * ((sloped * weights) @ sloped.T)
     d_costs = owned * derivatives.T
-    return _solved(derivatives + d_costs + second, d_costs)
+    return np.asarray(derivatives + d_costs + second, np.float64)
 
 
-def _nested_passthrough(choices: Choices, owned: Matrix, margin: Vector) -> Matrix:
-    """Return passthrough, with first-order conditions differentiated by complex steps, exact to rounding."""
+def _nested_slopes(choices: Choices, owned: Matrix, margin: Vector) -> Matrix:
+    """Return first-order conditions differentiated by complex steps, exact to rounding."""
     products = margin.size
     d_conditions = np.empty((products, products))
     for k in range(products):
@@ -111,7 +121,7 @@ def _nested_passthrough(choices: Choices, owned: Matrix, margin: Vector) -> Matr
         effects = owned * choices.derivatives(chosen, slopes).T
         conditions = chosen.probabilities @ choices.weights + effects @ (margin + step)
         d_conditions[:, k] = conditions.imag / _STEP
-    return _solved(d_conditions, owned * choices.d_shares_d_prices.T)
+    return d_conditions
 
 
 def responsive(choices: Choices, constant: Matrix, slopes: Vector | None) -> Matrix:

@@ -20,7 +20,8 @@ from blpsim.economy import counterfactuals
 from blpsim.economy.choices import Choices, choices_by_market
 from blpsim.economy.costs import CostCurve, cost_curve_through
 from blpsim.economy.counterfactuals import margins, reassigned, responsive
-from blpsim.economy.equilibrium import PricedDemand, PriceIteration, Prices, equilibrium_prices
+from blpsim.economy.equilibrium import PricedDemand, PriceIteration, Prices
+from blpsim.economy.second_order import certified_prices
 from blpsim.errors import ConfigurationError, DataError
 from blpsim.model.conduct import Conduct, Ownership, read_conduct
 from blpsim.model.model import Model, ModelNames
@@ -213,7 +214,7 @@ class Economy:
         check("iteration", iteration, PriceIteration | None)
         iteration = iteration or PriceIteration()
         curve = economy._curve(ordered)
-        found = equilibrium_prices(economy._demand(), ordered, economy._setters(), iteration, curve)
+        found = certified_prices(economy._demand(), ordered, economy._setters(), iteration, curve)
         prices, shares = found.prices, found.shares
         if not found.status.is_usable:
             failed = ~(found.residuals < iteration.tolerance)

@@ -80,7 +80,8 @@ class Model:
     """X3, characteristics that make costs; None without a supply side.
 
     Shares make marginal costs depend on quantities, as ``"1 + w + shares"`` or with ``log(shares)``; such
-    columns are endogenous and need excluded instruments.
+    columns are endogenous and need excluded instruments. Where costs fall steeply, first-order conditions may
+    hold at a minimum of profits, which is no equilibrium.
     """
     costs: Costs = "linear"
     """Whether costs or their logs are linear in X3."""

@@ -11,7 +11,8 @@ import numpy as np
 from blpsim.checks import check, check_fields
 from blpsim.economy.dataset import Dataset
 from blpsim.economy.economy import Economy
-from blpsim.economy.equilibrium import PriceIteration, at_given_prices, equilibrium_prices
+from blpsim.economy.equilibrium import PriceIteration, at_given_prices
+from blpsim.economy.second_order import certified_prices
 from blpsim.errors import ConfigurationError
 from blpsim.fingerprint import LATER, fingerprint
 from blpsim.model.blocks import Blocks
@@ -261,7 +262,7 @@ class Scenario:
             demand = demand_for(
                 self.model, columns, products.replaced(prices=costs), agents, blocks, shocks.xi
             )
-            found = equilibrium_prices(demand, costs, price_setters(conduct, products), self.prices, curve)
+            found = certified_prices(demand, costs, price_setters(conduct, products), self.prices, curve)
             costs = costs if curve is None else curve.at(found.shares)
         products = products.replaced(prices=found.prices, shares=found.shares)
         economy = Economy(
