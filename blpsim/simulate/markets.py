@@ -70,11 +70,14 @@ class Markets:
     panel: bool = field(default=False, metadata=LATER)
     """Whether the same firms sell the same products in all markets, which are consecutive periods then; the
     data have ``product_ids``, and ``clustering_ids`` like them."""
+    firms_by: Literal["market", "dataset"] = field(default="market", metadata=LATER)
+    """Whether each market has its own number of firms, or all markets of a dataset the same."""
 
     def __post_init__(self) -> None:
         """Refuse numbers that are not natural."""
         check_count("Markets.number", self.number, "a dataset has at least one market")
         check("Markets.panel", self.panel, bool)
+        check("Markets.firms_by", self.firms_by, Literal["market", "dataset"])
         for name in ("firms", "products_per_firm"):
             check_natural(f"Markets.{name}", getattr(self, name), "no market may be empty")
 
@@ -87,7 +90,9 @@ class Markets:
             When a distribution gives numbers that are not natural.
         """
         drawn = 1 if self.panel else int(self.number)
-        firms = natural_numbers("Markets.firms", self.firms, generator, drawn)
+        different = 1 if self.firms_by == "dataset" else drawn
+        firms = natural_numbers("Markets.firms", self.firms, generator, different)
+        firms = np.repeat(firms, drawn // different)
         each, number = self.products_per_firm, int(firms.sum())
         products = natural_numbers("Markets.products_per_firm", each, generator, number)
         firm_offsets, market_firms = _offsets(products), _offsets(firms)

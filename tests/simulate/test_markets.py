@@ -20,6 +20,16 @@ def test_every_market_has_as_many_firms_and_products_as_were_drawn():
     np.testing.assert_array_equal(structure.market_offsets, structure.firm_offsets[structure.market_firms])
 
 
+def test_all_markets_of_a_dataset_have_as_many_firms_if_asked_for():
+    markets = Markets(number=20, firms=Choice(2, 5), products_per_firm=Choice(1, 3), firms_by="dataset")
+    drawn = [markets.draw(np.random.default_rng(seed)) for seed in range(10)]
+    firms = [np.diff(structure.market_firms) for structure in drawn]
+    assert all(found.size == 20 and np.ptp(found) == 0 for found in firms)
+    assert {int(found[0]) for found in firms} == {2, 5}
+    # Products are drawn for each firm of each market as before.
+    assert all(set(np.diff(structure.firm_offsets)) == {1, 3} for structure in drawn)
+
+
 def test_firms_are_numbered_within_their_market():
     columns = Markets(number=2, firms=2, products_per_firm=2).draw(np.random.default_rng(0)).columns()
     np.testing.assert_array_equal(columns["market_ids"], [0, 0, 0, 0, 1, 1, 1, 1])
@@ -52,6 +62,7 @@ def test_perfectly_correlated_errors_are_allowed():
         (lambda: Markets(number=1, firms=0), "Markets.firms"),
         (lambda: Markets(number=1, products_per_firm=Choice(0, 1)), "Markets.products_per_firm"),
         (lambda: Markets(number=1, firms="two"), "Markets.firms"),
+        (lambda: Markets(number=1, firms_by="firm"), "Markets.firms_by"),
         (lambda: Markets(number=1, firms=Uniform()).draw(np.random.default_rng(0)), "Markets.firms"),
         (lambda: Errors(xi_variance=-1), "Errors.xi_variance"),
         (lambda: Errors(xi_variance=np.nan), "Errors.xi_variance"),
