@@ -16,14 +16,16 @@ from blpsim.errors import ConfigurationError
 from blpsim.estimate.frac import check_frac, frac_start
 from blpsim.estimate.gmm import GMM
 from blpsim.estimate.importance import Rule, TooFew, inverted_delta, sample_agents
-from blpsim.estimate.setting import Setting, has_logs, make_setting
+from blpsim.estimate.setting import Setting, has_logs, make_setting, with_covariances
 from blpsim.estimate.solution import Estimate, Solution
 from blpsim.estimate.solve import solve
 from blpsim.estimate.starts import Bounds, Starts, columns_on, starting_values, true_values
 from blpsim.fingerprint import LATER
 from blpsim.model.blocks import PHI
 from blpsim.model.characteristics import instrument_source
+from blpsim.model.columns import PRICES, SHARES
 from blpsim.model.conduct import Conduct, Ownership, read_conduct
+from blpsim.model.formula import compile_formula
 from blpsim.model.importance import ImportanceSampling
 from blpsim.model.instruments import Excluded, Instruments, Optimal, Sums
 from blpsim.model.integration import Integration
@@ -69,6 +71,9 @@ class Estimator:
     integration: Integration | ImportanceSampling | Literal["generator"] | None = None
     """Nodes of the estimator, which are those of the generator only when it is asked for by name; None for a
     model without X2."""
+    covariance_instruments: str | None = field(default=None, metadata=LATER)
+    """A formula of instruments Z_C of covariance moments E[xi omega Z_C], as ``"1"`` where errors are not
+    correlated, which need a supply side; None without any. Source: MacKay and Miller (2023)."""
     supply: bool = True
     """Whether the supply side is estimated."""
     starts: Starts = field(default_factory=Starts)
@@ -95,6 +100,7 @@ class Estimator:
             if got != self.model:
                 expected, why = "the model that is estimated", "agents are sampled by their choices in it"
                 raise ConfigurationError("ImportanceSampling.first.model", got, expected, why)
+        self._check_covariances()
         if isinstance(self.bounds, Mapping):
             replace(self.gmm, bounds=self.bounds)
         if callable(self.gmm.resample_agents):
@@ -102,6 +108,21 @@ class Estimator:
             raise ConfigurationError(
                 "Estimator.gmm.resample_agents", self.gmm.resample_agents, "a number of sets", why
             )
+
+    def _check_covariances(self) -> None:
+        """Refuse covariance instruments that are endogenous, or have no moments to belong to."""
+        source, field_name = self.covariance_instruments, "Estimator.covariance_instruments"
+        if source is None:
+            return
+        if not self.supply:
+            why = "covariance moments are those of xi and omega, which a supply side has"
+            raise ConfigurationError(field_name, source, "None without a supply side", why)
+        if any(self._innovative):
+            why = "covariance moments are of xi and omega, not of innovations"
+            raise ConfigurationError(field_name, source, "None with innovations", why)
+        if {PRICES, SHARES} & set(compile_formula(source, field_name).variables):
+            why = "errors move prices and shares, which are no instruments"
+            raise ConfigurationError(field_name, source, "exogenous columns", why)
 
     def names(self, scenario: Scenario) -> tuple[str, ...]:
         """Return the names of what is estimated: beta, sigma, pi, rho, gamma."""
@@ -210,6 +231,10 @@ class Estimator:
         how = self.conduct or dataset.economy.conduct
         how = read_conduct("Estimator.conduct", how) if isinstance(how, str) else how
         setting = make_setting(self._model(dataset), products, agents, excluded, self.supply, how)
+        if self.covariance_instruments is not None:
+            formula = compile_formula(self.covariance_instruments, "Estimator.covariance_instruments")
+            instruments = formula.bind(products.columns).values(products.columns)
+            setting = with_covariances(setting, instruments)
         setting = replace(setting, resampled=self._resampled(dataset, streams))
         gmm = self._bounded(bound, columns)
         starts = self._starts(setting, bound, first, streams)

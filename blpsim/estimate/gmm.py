@@ -105,6 +105,8 @@ class GMM:
     these, free of what is a product's own; L is a product's market before, and phi is in ``Parameters``."""
     supply_moment_types: MomentType = field(default="levels", metadata=LATER)
     """The same of supply's and omega."""
+    covariance_moments_mean: float = field(default=0.0, metadata=LATER)
+    """What the mean of xi omega is taken to be in covariance moments E[(xi omega - mean) Z_C]."""
     optimizer: Optimizer = field(default_factory=Optimizer)
     iteration: Inversion = field(default_factory=Inversion)
 
@@ -114,6 +116,9 @@ class GMM:
         if self.W is not None and not np.isfinite(weights := numbers("GMM.W", self.W)).all():
             bad = float(weights[~np.isfinite(weights)][0])
             raise ConfigurationError("GMM.W", bad, "finite numbers", "moments are weighted by them")
+        if not np.isfinite(self.covariance_moments_mean):
+            got, why = self.covariance_moments_mean, "moments are differences to it"
+            raise ConfigurationError("GMM.covariance_moments_mean", got, "a finite number", why)
         if self.resample_agents is not None and not callable(self.resample_agents):
             why = "moments across sets of agents have a covariance"
             check_count("GMM.resample_agents", self.resample_agents, why, 2)

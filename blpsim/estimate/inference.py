@@ -31,8 +31,9 @@ class Inference(NamedTuple):
 def two_stage_weighting(setting: Setting) -> Matrix:
     """Return blockdiag((Z'Z / N)^{-1}), (M, M)."""
     demand, supply = setting.demand_instruments, setting.supply_instruments
-    weighting = np.zeros((len(demand) + len(supply),) * 2)
-    for start, z in ((0, demand), (len(demand), supply)):
+    weighting = np.zeros((setting.moments,) * 2)
+    crossed = (len(demand) + len(supply), setting.covariance_instruments)
+    for start, z in ((0, demand), (len(demand), supply), crossed):
         if len(z):
             block = inverted(z @ z.T / setting.number)
             weighting[start : start + len(z), start : start + len(z)] = (block + block.T) / 2
@@ -53,22 +54,25 @@ def inverted(matrix: Matrix) -> Matrix:
     return inverse
 
 
-def moment_covariance(setting: Setting, residuals: tuple[Vector, Vector], kind: str, center: bool) -> Matrix:
-    """Return S, (M, M), from xi and omega, (N,) each.
+def moment_covariance(setting: Setting, residuals: tuple[Vector, ...], kind: str, center: bool) -> Matrix:
+    """Return S, (M, M), from xi and omega, and xi omega less its mean with covariance moments, (N,) each.
 
     Source: the robust, clustered and unadjusted covariances of Conlon and Gortmaker (2020).
     """
-    xi, omega = residuals
+    xi, omega, *products = residuals
     demand, supply = setting.demand_instruments, setting.supply_instruments
     if kind == "unadjusted":
         errors = [(xi, demand), (omega, supply)] if setting.supply else [(xi, demand)]
+        errors += [(product, setting.covariance_instruments) for product in products]
         blocks = [[_covariance(u, v) * (y @ z.T) for v, z in errors] for u, y in errors]
         covariance = np.block(blocks) / setting.number
     else:
-        g = np.empty((len(demand) + len(supply), setting.number))
+        g = np.empty((setting.moments, setting.number))
         np.multiply(demand, xi, out=g[: len(demand)])
         if setting.supply:
-            np.multiply(supply, omega, out=g[len(demand) :])
+            np.multiply(supply, omega, out=g[len(demand) : len(demand) + len(supply)])
+        for product in products:
+            np.multiply(setting.covariance_instruments, product, out=g[len(demand) + len(supply) :])
         if center:
             g -= g.mean(axis=1, keepdims=True)
         if kind == "clustered":
@@ -82,7 +86,10 @@ def moments_jacobian(setting: Setting, jacobian: Jacobian) -> Matrix:
     """Return the derivatives of the averaged moments by all that is estimated, G, (M, P)."""
     demand = setting.demand_instruments @ jacobian.xi
     supply = setting.supply_instruments @ jacobian.omega
-    return np.asarray(np.vstack((demand, supply)) / setting.number, np.float64)
+    blocks = [demand, supply]
+    if jacobian.product is not None:
+        blocks.append(setting.covariance_instruments @ jacobian.product)
+    return np.asarray(np.vstack(blocks) / setting.number, np.float64)
 
 
 def parameter_covariance(

@@ -79,6 +79,9 @@ def make_differencing(
     DataError
         When the data do not say where a product was before.
     """
+    if len(setting.covariance_instruments) and set(types) != {"levels"}:
+        why = "covariance moments are of xi and omega, not of innovations"
+        raise ConfigurationError("GMM moment types", types, "levels with covariance moments", why)
     absorbers = (setting.demand_absorber, setting.supply_absorber)
     sides = (0, 1) if setting.supply else (0,)
     for side in sides:

@@ -19,6 +19,7 @@ from blpsim.arrays import (
     Vector,
     rows_on_lines,
 )
+from blpsim.estimate.covariances import CovarianceMoments
 from blpsim.estimate.gmm import GMM
 from blpsim.estimate.innovations import Differencing, make_differencing
 from blpsim.estimate.nesting import make_nesting, nested_logit_delta, one_nest_each
@@ -44,6 +45,8 @@ class Jacobian(NamedTuple):
 
     xi: Matrix
     omega: Matrix
+    product: Matrix | None = None
+    """Of xi omega, with covariance moments."""
 
 
 class Objective:
@@ -62,6 +65,9 @@ class Objective:
         self.panel = setting.panel(layout)
         types = (gmm.demand_moment_types, gmm.supply_moment_types)
         self._differencing = make_differencing(setting, layout, types)
+        self._covariances: CovarianceMoments | None = None
+        if len(setting.covariance_instruments):
+            self._covariances = CovarianceMoments(setting, gmm.covariance_moments_mean)
         self.moments = _moments(setting, layout, gmm, weighting)
         self._instruments = self.moments.demand_instruments, self.moments.supply_instruments
         if self._differencing is not None:
@@ -124,10 +130,7 @@ class Objective:
         if self._differencing is not None:
             self._difference(self._differencing, self.layout.phi(theta))
         searched = self._roots.search() if self._roots is not None else None
-        arguments = self.arguments
-        if self._evaluate is None:
-            self._evaluate = machine_code(self._kernel, arguments)
-        code, objective, self.clipped, evaluations, failures = self._evaluate(*arguments)
+        code, objective, self.clipped, evaluations, failures = self._evaluated()
         self.evaluations += 1 if evaluations else 0  # Of theta that is not finite nothing is evaluated.
         self.inversion_evaluations += evaluations if searched is None else searched
         self.status = _STATUSES.get(code, Status.SINGULAR)
@@ -139,6 +142,16 @@ class Objective:
             gradient = np.append(gradient, self._d_phi(self._differencing))
         self._last, self._at = (objective, gradient), at
         return self._last
+
+    def _evaluated(self) -> tuple[int, float, int, int, int]:
+        """Return what the kernel does, with covariance moments as well."""
+        arguments = self.arguments
+        if self._covariances is not None:
+            return self._covariances.evaluate(arguments, self.residuals)
+        if self._evaluate is None:
+            self._evaluate = machine_code(self._kernel, arguments)
+        found: tuple[int, float, int, int, int] = self._evaluate(*arguments)
+        return found
 
     def _difference(self, differencing: Differencing, phi: Vector) -> None:
         """Take instruments with which errors have the moments that innovations have."""
@@ -191,9 +204,14 @@ class Objective:
             omega = self.setting.supply_absorber.residualize(omega)
         return xi, omega
 
-    def moment_residuals(self) -> tuple[Vector, Vector]:
-        """Return what is multiplied by instruments, (N,) each: xi and omega, or their innovations."""
+    def moment_residuals(self) -> tuple[Vector, ...]:
+        """Return what is multiplied by instruments, (N,) each: xi and omega, or their innovations.
+
+        With covariance moments xi omega less its mean follows.
+        """
         errors = self.residuals()
+        if self._covariances is not None:
+            return *errors, self._covariances.product(errors)
         if self._differencing is None:
             return errors
         phi = np.append(self.layout.phi(self.theta), [0.0, 0.0])
@@ -203,12 +221,15 @@ class Objective:
     def moment_jacobian(self) -> Jacobian:
         """Return the derivatives of ``moment_residuals``, (N, P) each, in the layout's order of names."""
         found, differencing = self.jacobian(), self._differencing
+        if self._covariances is not None:
+            product = self._covariances.jacobian(self.residuals(), found.xi, found.omega)
+            return found._replace(product=product)
         if differencing is None:
             return found
         phi, errors = np.append(self.layout.phi(self.theta), [0.0, 0.0]), self.residuals()
         sides = [
             differencing.residual(side, rows.T, phi[side]).T if side == 0 or self.setting.supply else rows
-            for side, rows in enumerate(found)
+            for side, rows in enumerate(found[:2])
         ]
         for place, side in zip(self._phi_places, self.layout.phi_moved, strict=True):
             sides[side][:, place] = differencing.d_phi(int(side), errors[side])
@@ -315,7 +336,7 @@ def _concentration(moments: Moments, number: int) -> Matrix:
     linear = np.zeros((len(demand) + len(supply), len(columns) + len(costs)))
     linear[: len(demand), : len(columns)] = demand @ columns.T / number
     linear[len(demand) :, len(columns) :] = supply @ costs.T / number
-    projected = linear.T @ moments.weighting
+    projected = linear.T @ moments.weighting[: len(linear), : len(linear)]
     return np.ascontiguousarray(np.linalg.solve(projected @ linear, projected))
 
 

@@ -11,7 +11,7 @@ from blpsim.estimate.evaluation import Evaluation, evaluated
 from blpsim.estimate.frac import check_frac, frac_start
 from blpsim.estimate.gmm import GMM
 from blpsim.estimate.result import Result
-from blpsim.estimate.setting import Setting, check_setting, make_setting
+from blpsim.estimate.setting import Setting, check_setting, make_setting, with_covariances
 from blpsim.estimate.solve import first_step, solve
 from blpsim.model.agents import read_agents
 from blpsim.model.conduct import Conduct, Ownership, read_conduct
@@ -40,6 +40,9 @@ class Problem:
     ) -> None:
         """Read and check the data.
 
+        Columns ``covariance_instruments0, ..`` of products are instruments Z_C of covariance moments
+        E[xi omega Z_C] (MacKay and Miller 2023); moments are then those of demand, supply and covariances.
+
         ownership  whose profits the setter of each price has in mind: (N, J*) as ``build_ownership`` returns
                    it, unless columns ``ownership0, ownership1, ..`` of products hold it; an ``Ownership``
         conduct    instead: a name as ``"perfect_competition"``, or an ``Ownership``; by default each firm
@@ -60,7 +63,8 @@ class Problem:
         self._agents, self._integration = agents, integration
         people = read_agents(agents, integration, read, model)
         how = _price_setting(read, ownership, conduct)
-        self.setting = make_setting(model, read, people, excluded, supply, how)
+        setting = make_setting(model, read, people, excluded, supply, how)
+        self.setting = with_covariances(setting, read.matrix("covariance_instruments"))
         check_setting(self.setting, _instrument_names(self.setting))
 
     def solve(self, parameters: Parameters, gmm: GMM | None = None) -> Result:
@@ -143,7 +147,7 @@ def _price_setting(
 
 
 def _check_identification(setting: Setting, layout: Layout) -> None:
-    instruments = len(setting.demand_instruments) + len(setting.supply_instruments)
+    instruments = setting.moments
     if len(layout.names) > instruments:
         expected = f"at most {instruments} parameters, the number of instruments"
         why = "fewer moments than parameters identify nothing"

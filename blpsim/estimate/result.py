@@ -317,7 +317,7 @@ def failed_result(origin: Origin, status: Status, counts: Counts) -> Result:
     """Return the result of an estimation that gave no numbers: NaN everywhere, and how it ended."""
     setting, layout, _ = origin
     size, theta = len(layout.names), layout.theta0.size
-    moments = len(setting.demand_instruments) + len(setting.supply_instruments)
+    moments = setting.moments
     nothing, products = np.full(size, np.nan), np.full(setting.number, np.nan)
     costs = products if setting.supply else np.empty(0)
     return Result(

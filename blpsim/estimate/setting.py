@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from blpsim.arrays import Integers, Matrix, Panel, Slopes, Vector
-from blpsim.errors import DataError
+from blpsim.errors import ConfigurationError, DataError
 from blpsim.model.absorption import Absorber, fixed_effects
 from blpsim.model.conduct import Conduct
 from blpsim.model.formula import Formula
@@ -50,6 +50,8 @@ class Setting:
     """How prices are taken to be set."""
     setters: PriceSetters = field(repr=False)
     """Who sets them; without a supply side it plays no role."""
+    covariance_instruments: Matrix = field(default_factory=lambda: np.empty((0, 0)), repr=False)
+    """(MC, N) instruments Z_C of covariance moments E[xi omega Z_C], MC = 0 without any."""
     resampled: Resampled | None = None
     """Returns other agents for 0, 1, ..., then None; None where simulation error is not accounted for."""
 
@@ -57,6 +59,12 @@ class Setting:
     def number(self) -> int:
         """N."""
         return self.products.number
+
+    @property
+    def moments(self) -> int:
+        """M, the number of moments: of demand, supply and covariances."""
+        groups = (self.demand_instruments, self.supply_instruments, self.covariance_instruments)
+        return sum(len(group) for group in groups)
 
     @property
     def price_columns(self) -> Integers:
@@ -134,6 +142,24 @@ def make_setting(
     )
 
 
+def with_covariances(setting: Setting, instruments: Matrix) -> Setting:
+    """Return the setting with instruments, (N, MC), of covariance moments, none of them with MC = 0.
+
+    Fixed effects are not absorbed from them, as in PyBLP.
+
+    Raises
+    ------
+    ConfigurationError
+        Without a supply side.
+    """
+    if not instruments.shape[1]:
+        return setting
+    if not setting.supply:
+        why = "covariance moments are those of xi and omega, which a supply side has"
+        raise ConfigurationError("covariance_instruments", "no supply side", "Model.supply", why)
+    return replace(setting, covariance_instruments=np.ascontiguousarray(instruments.T, np.float64))
+
+
 def moved_setting(setting: Setting, prices: Vector, shares: Vector) -> Setting:
     """Return the setting at other prices and shares, (N,) each, for derivatives of xi and omega alone.
 
@@ -155,6 +181,7 @@ def moved_setting(setting: Setting, prices: Vector, shares: Vector) -> Setting:
         demand_absorber=None,
         supply_absorber=None,
         start_delta=logit_delta(products),
+        covariance_instruments=np.empty((0, 0)),
         resampled=None,
     )
 
@@ -224,6 +251,9 @@ def check_setting(setting: Setting, names: tuple[tuple[str, ...], tuple[str, ...
     if setting.supply:
         _check_rank("X3", setting.x3, columns.x3.names)
         _check_rank("supply instruments", setting.supply_instruments, names[1])
+    if len(setting.covariance_instruments):
+        others = tuple(f"covariance_instruments{k}" for k in range(len(setting.covariance_instruments)))
+        _check_rank("covariance instruments", setting.covariance_instruments, others)
 
 
 def _check_rank(what: str, rows: Matrix, names: tuple[str, ...]) -> None:

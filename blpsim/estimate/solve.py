@@ -63,11 +63,11 @@ def _take_steps(
 
 def _given_weighting(setting: Setting, given: ArrayLike) -> Matrix:
     """Return a user's weighting matrix, checked."""
-    size = len(setting.demand_instruments) + len(setting.supply_instruments)
+    size = setting.moments
     weighting = np.array(given, np.float64)
     if weighting.shape != (size, size) or not np.isfinite(weighting).all():
         expected = f"finite numbers of shape ({size}, {size})"
-        why = "it weights the moments of demand, then of supply, exogenous columns last"
+        why = "it weights the moments of demand, of supply, exogenous columns last, and of covariances"
         raise ConfigurationError("GMM.W", f"shape {weighting.shape}", expected, why)
     return weighting
 

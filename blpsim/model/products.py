@@ -94,7 +94,7 @@ def _check_outside_shares(products: Products) -> None:
 
 
 def _check_instruments(columns: dict[str, NDArray[Any]]) -> None:
-    for side in ("demand_instruments", "supply_instruments"):
+    for side in ("demand_instruments", "supply_instruments", "covariance_instruments"):
         if side in columns:
             columns[f"{side}0"] = columns.pop(side)
         present = [name for name in columns if re.fullmatch(rf"{side}\d+", name)]

@@ -50,6 +50,8 @@ class Features:
     ownership: str
     """Whose profits price setters have in mind: "" their firm's, "partial" or "asymmetric" others' too."""
     epsilon_scale: float
+    covariances: int
+    """Number of covariance instruments."""
     string_ids: bool
     shuffled: bool
     cost_term: str = ""
@@ -89,6 +91,7 @@ class Features:
             "bounded costs" if self.bounded_costs else "",
             f"{self.nests} rho" if self.nests else "",
             f"{self.ownership} ownership" if self.ownership else "",
+            "covariance moments" if self.covariances else "",
             "scaled epsilon" if self.epsilon_scale != 1 else "",
             f"{self.cost_term} in costs" if self.cost_term else "",
             *(
@@ -103,13 +106,19 @@ class Features:
 
 
 def draw_features(
-    generator: np.random.Generator, owners: np.random.Generator | None, *, nested: bool, ruled: bool
+    generator: np.random.Generator,
+    owners: np.random.Generator | None,
+    crossing: np.random.Generator | None,
+    *,
+    nested: bool,
+    ruled: bool,
 ) -> Features:
     """Return random choices; rare ones are drawn often enough to appear in forty problems.
 
-    owners  draws whether firms have others' profits in mind; None: they do not
-    nested  whether products may be in nests
-    ruled   whether rules may be others than the product rule
+    owners    draws whether firms have others' profits in mind; None: they do not
+    crossing  draws whether there are covariance moments; None: there are none
+    nested    whether products may be in nests
+    ruled     whether rules may be others than the product rule
     """
 
     def often(probability: float) -> bool:
@@ -143,10 +152,11 @@ def draw_features(
         updated=often(0.2),
         given_weights=often(0.25),
         given_linear=often(0.25),
-        bounded_costs=supply and often(0.3),
+        bounded_costs=supply and often(0.3) and not crossing,
         nests=nests,
         ownership=str(owners.choice(["", "partial", "asymmetric"])) if owners and supply else "",
         epsilon_scale=_epsilon_scale(generator.spawn(1)[0]) if ruled and not nested else 1.0,
+        covariances=int(crossing.choice([1, 2])) if crossing and supply else 0,
         string_ids=often(0.5),
         shuffled=often(0.6),
     )

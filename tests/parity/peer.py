@@ -25,7 +25,7 @@ def peer_problem(case: Case) -> pyblp.Problem:
     formulated = case.model.get("demographics")
     return pyblp.Problem(
         formulations(case.model),
-        stacked(case.products, "demand_instruments", "supply_instruments") | owned,
+        stacked(case.products, "demand_instruments", "supply_instruments", "covariance_instruments") | owned,
         None if formulated is None else pyblp.Formulation(formulated),
         None if agents is None else stacked(agents, "nodes"),
         integration=None if case.nodes is None else pyblp.Integration(case.rule, case.nodes),

@@ -33,7 +33,8 @@ Array = NDArray[Any]
 EARLIER = 40
 """Problems of smaller seeds are without nests, which every other may have from there on, new rules, and
 other ownership than by firms, which every third may have; some without nests have a scaled epsilon. Nor
-have they costs that depend on quantities, moments in innovations, or sampled agents."""
+have they costs that depend on quantities, moments in innovations, or sampled agents, or covariance
+moments, which every seventh with a supply side has."""
 CANDIDATES = 800
 """Of whom agents are sampled, in each market."""
 
@@ -45,12 +46,17 @@ def random_case(seed: int) -> Case:
     owners = (
         np.random.default_rng([19950701, seed]).spawn(9)[8] if seed >= EARLIER and seed % 3 == 0 else None
     )
+    crossing = (
+        np.random.default_rng([19950701, seed]).spawn(11)[10] if seed >= EARLIER and seed % 7 == 3 else None
+    )
     features = draw_features(
-        generator, owners, nested=seed >= EARLIER and seed % 2 == 0, ruled=seed >= EARLIER
+        generator, owners, crossing, nested=seed >= EARLIER and seed % 2 == 0, ruled=seed >= EARLIER
     )
     later = np.random.default_rng([19950701, seed]).spawn(10)[9]
     if seed >= EARLIER:
         features = with_later(features, seed, later)
+    if features.moment_types:
+        features = dataclasses.replace(features, covariances=0)
     products = draw_products(features, generator)
     if features.moment_types:
         products["lag_indices"] = draw_lags(products["market_ids"], later)
@@ -66,6 +72,10 @@ def random_case(seed: int) -> Case:
     )
     if features.dropped_sigma and agents is not None and generator.uniform() < 0.5:
         del agents[f"nodes{dimensions - 1}"]
+    if features.covariances and features.method == "2s" and features.errors == "unadjusted":
+        features = dataclasses.replace(features, errors="robust")  # One-step comparisons weight otherwise.
+    if crossing is not None and features.covariances:
+        products |= draw_covariance_instruments(features, products, crossing)
     order = new_order(products["x"].size, features, generator)
     case = Case(
         name=f"seed {seed}",
@@ -79,13 +89,29 @@ def random_case(seed: int) -> Case:
         rule=features.rule,
         candidates=draw_candidates(products["market_ids"], agents, later) if features.sampled else None,
         parameters=start,
-        options=options_of(features, products),
+        options=options_of(features, products) | draw_covariance_mean(features, crossing),
         features=features.labels(),
     )
     if not features.given_weights:
         return case
     options = dict(case.options) | {"W": random_weights(case, generator)}
     return dataclasses.replace(case, options=options)
+
+
+def draw_covariance_instruments(
+    features: Features, products: dict[str, Array], generator: np.random.Generator
+) -> dict[str, Array]:
+    """Return columns of covariance instruments: a constant, and what is like a characteristic."""
+    noise = generator.normal(size=products["x"].size)
+    made = (np.ones_like(noise), products["x"] + noise)[: features.covariances]
+    return {f"covariance_instruments{k}": column for k, column in enumerate(made)}
+
+
+def draw_covariance_mean(features: Features, generator: np.random.Generator | None) -> dict[str, Any]:
+    """Return the option of a mean of xi omega that is not zero, in half of the problems that can have it."""
+    if generator is None or not features.covariances or generator.uniform() < 0.5:
+        return {}
+    return {"covariance_moments_mean": float(generator.uniform(-0.1, 0.1))}
 
 
 def model_of(features: Features) -> dict[str, Any]:
@@ -208,7 +234,7 @@ def reordered_ownership(ownership: Array, markets: Array, order: Array) -> Array
 def random_weights(case: Case, generator: np.random.Generator) -> Array:
     """Return a positive definite matrix near the 2SLS weights, with blocks across the two equations."""
     products = peer_problem(case).products
-    blocks = [products.ZD, products.ZS] if case.has_supply else [products.ZD]
+    blocks = [z for z in (products.ZD, products.ZS, products.ZC) if z.shape[1]]
     inverse = scipy.linalg.block_diag(*(np.linalg.inv(z.T @ z / z.shape[0]) for z in blocks))
     root = np.linalg.cholesky(inverse)
     noise = generator.normal(size=inverse.shape)
