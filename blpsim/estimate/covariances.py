@@ -62,7 +62,7 @@ class CovarianceMoments(NamedTuple):
         return machine_code(differentiate, given)(*given), objective, *counts
 
     def _seeds(self, moments: Moments, state: State, errors: tuple[Vector, Vector]) -> Matrix:
-        """Return derivatives of the objective by delta and transformed costs, (2, N), in the state's units."""
+        """Return derivatives of the objective by the state's delta and transformed costs, (2, N)."""
         setting, (xi, omega) = self.setting, errors
         demand, supply = moments.demand_instruments, moments.supply_instruments
         split, size = len(demand), len(demand) + len(supply)
