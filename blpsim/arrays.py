@@ -177,6 +177,28 @@ class Bench(NamedTuple):
     """(J*,)."""
 
 
+class Specific(NamedTuple):
+    """What differs by agent and product: demographics, and which products agents can choose.
+
+    Matrices of what a model does not have are without rows.
+    """
+
+    places: Integers
+    """(S,) columns of pi of the demographics that differ by product; their rows in Consumers are zero."""
+    demographics: Matrix
+    """(S N, I*) row s N + n has the s-th one of product n."""
+    available: Matrix
+    """(N, I*) what multiplies an agent's odds of a product, zero where it is not in the choice set."""
+    ranks: Integers
+    """(K2,) place among the coefficients whose slopes are kept, -1 for others."""
+    curves: Matrix
+    """(L N, I*) dC/dz of the coefficients whose link is not linear, one after the other."""
+    deviations: Matrix
+    """(N, I*) mu where S > 0."""
+    draws: Matrix
+    """(J*, I*) scratch."""
+
+
 class Nesting(NamedTuple):
     """Nests and ownership, and what an evaluation leaves behind of them; B nests of all markets."""
 
@@ -210,6 +232,7 @@ class Nesting(NamedTuple):
     """(2, I*) scratch."""
     seeds: Matrix
     """(2 J*, I*) scratch: derivatives by probabilities and by those given the nest."""
+    specific: Specific
 
 
 class Directions(NamedTuple):

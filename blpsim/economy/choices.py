@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import expit
 
-from blpsim.arrays import Consumers, Integers, Matrix, Tastes, Vector
+from blpsim.arrays import Consumers, Integers, Matrix, Specific, Tastes, Tensor, Vector
 from blpsim.economy.equilibrium import PricedDemand
 from blpsim.kernels.links import LOG, LOGIT
 from blpsim.model.nests import Nested
@@ -50,6 +50,8 @@ class Choices(NamedTuple):
     """(J, I) probabilities given the nest."""
     utilities: Matrix
     """(J, I)."""
+    available: Matrix | None = None
+    """(J, I) what multiplies odds, zero where an agent cannot choose a product; None: one everywhere."""
 
     @property
     def has_nests(self) -> bool:
@@ -100,12 +102,13 @@ def choices_by_market(demand: PricedDemand) -> Iterator[Choices]:
     for market in range(offsets.products.size - 1):
         rows = slice(*offsets.products[market : market + 2])
         agents = slice(*offsets.agents[market : market + 2])
-        coefficients = _coefficients(tastes, consumers, agents)
-        utilities = delta[rows, None] + x2[rows] @ coefficients
-        slopes = steepness[rows, None] + x2_slopes[rows] @ coefficients
-        curvatures = curvature[rows, None] + x2_bends[rows] @ coefficients
+        coefficients = _coefficients(tastes, consumers, agents, demand.specific, rows)
+        utilities = delta[rows, None] + _times(x2[rows], coefficients)
+        slopes = steepness[rows, None] + _times(x2_slopes[rows], coefficients)
+        curvatures = curvature[rows, None] + _times(x2_bends[rows], coefficients)
         nest, kappa = _nests(demand.nested, market, utilities.shape[0], rows)
-        chosen = choose(utilities, nest, kappa)
+        available = _available(demand.specific, rows, utilities.shape[1])
+        chosen = choose(utilities, nest, kappa, available)
         yield Choices(
             probabilities=chosen.probabilities,
             slopes=slopes,
@@ -116,6 +119,7 @@ def choices_by_market(demand: PricedDemand) -> Iterator[Choices]:
             kappa=kappa,
             conditionals=chosen.conditionals,
             utilities=utilities,
+            available=available,
         )
 
 
@@ -125,14 +129,17 @@ def inside_probabilities(demand: PricedDemand, markets: Iterable[int]) -> Iterat
     for market in markets:
         rows = slice(*offsets.products[market : market + 2])
         agents = slice(*offsets.agents[market : market + 2])
-        utilities = x2[rows] @ _coefficients(demand.tastes, demand.consumers, agents)
+        coefficients = _coefficients(demand.tastes, demand.consumers, agents, demand.specific, rows)
+        utilities = _times(x2[rows], coefficients)
         utilities += demand.delta[rows, None] / demand.epsilon_scale
-        yield market, _inside(utilities, demand.nested, market, rows)
+        yield market, _inside(utilities, demand, market, rows)
 
 
-def _inside(utilities: Matrix, nested: Nested | None, market: int, rows: slice) -> Vector:
-    if nested is not None:
-        chosen = choose(utilities, *_nests(nested, market, utilities.shape[0], rows))
+def _inside(utilities: Matrix, demand: PricedDemand, market: int, rows: slice) -> Vector:
+    available = _available(demand.specific, rows, utilities.shape[1])
+    if demand.nested is not None or available is not None:
+        nests = _nests(demand.nested, market, utilities.shape[0], rows)
+        chosen = choose(utilities, *nests, available)
         return np.asarray(chosen.probabilities.sum(axis=0), np.float64)
     largest = utilities.max(axis=0, initial=0.0)
     utilities -= largest
@@ -140,18 +147,43 @@ def _inside(utilities: Matrix, nested: Nested | None, market: int, rows: slice) 
     return np.asarray(odds / (odds + np.exp(-largest)), np.float64)
 
 
-def _coefficients(tastes: Tastes, consumers: Consumers, agents: slice) -> Matrix:
-    """Return the random coefficients of some agents, (K2, I)."""
+def _coefficients(
+    tastes: Tastes, consumers: Consumers, agents: slice, specific: Specific | None, rows: slice
+) -> Tensor:
+    """Return the random coefficients of some agents, (K2, I), or (K2, J, I) where they differ by product."""
     coefficients = tastes.sigma @ consumers.nodes[:, agents]
     coefficients = coefficients + tastes.pi @ consumers.demographics[:, agents]
+    if specific is not None and specific.places.size:
+        size = coefficients.shape[1]
+        tensor = specific.demographics.reshape(specific.places.size, -1, specific.demographics.shape[1])
+        moved = np.tensordot(tastes.pi[:, specific.places], tensor[:, rows, :size], 1)
+        coefficients = coefficients[:, None] + moved
     log, logit = tastes.links == LOG, tastes.links == LOGIT
     coefficients[log] = np.exp(coefficients[log])
     coefficients[logit] = expit(coefficients[logit])
     return coefficients
 
 
-def choose(utilities: NDArray[Any], nest: Integers, kappa: Vector) -> Chosen:
-    """Return how agents choose at utilities (J, I), real or complex, with nests and kappas (J,) each."""
+def _times(x: Matrix, coefficients: Tensor) -> Matrix:
+    """Return characteristics (J, K2) times coefficients (K2, I) or (K2, J, I), (J, I)."""
+    if coefficients.ndim == 2:
+        return np.asarray(x @ coefficients, np.float64)
+    return np.asarray(np.einsum("jk,kji->ji", x, coefficients), np.float64)
+
+
+def _available(specific: Specific | None, rows: slice, agents: int) -> Matrix | None:
+    if specific is None or not len(specific.available):
+        return None
+    return specific.available[rows, :agents]
+
+
+def choose(utilities: NDArray[Any], nest: Integers, kappa: Vector, available: Matrix | None = None) -> Chosen:
+    """Return how agents choose at utilities (J, I), real or complex, with nests and kappas (J,) each.
+
+    available  (J, I) what multiplies odds; None: one everywhere
+    """
+    if available is not None:
+        return _choose_among(utilities, nest, kappa, available)
     largest = utilities.real.max(axis=0, initial=0.0)
     if nest.max() + 1 == nest.size and (kappa == 1).all():
         odds = np.exp(utilities - largest)
@@ -165,6 +197,31 @@ def choose(utilities: NDArray[Any], nest: Integers, kappa: Vector) -> Chosen:
     odds = np.exp(powers - highest[place])
     sums, share = inside.T.astype(np.float64) @ odds, 1 / kappa[starts, None]
     nests = np.exp(share * (highest + np.log(sums)))
+    total = np.exp(-largest) + nests.sum(axis=0)
+    conditionals = odds / sums[place]
+    return Chosen(conditionals * (nests / total)[place], conditionals, largest + np.log(total))
+
+
+def _choose_among(utilities: NDArray[Any], nest: Integers, kappa: Vector, available: Matrix) -> Chosen:
+    """Return how agents choose with odds multiplied by availability (J, I), which may leave a nest empty."""
+    seen = available > 0
+    largest = np.where(seen, utilities.real, 0.0).max(axis=0, initial=0.0)
+    starts = np.unique(nest, return_index=True)[1]
+    inside = (nest[:, None] == nest[starts]).astype(np.float64)
+    place, share = inside.argmax(axis=1), 1 / kappa[starts, None]
+    powers = kappa[:, None] * (utilities - largest)
+    highest = np.stack(
+        [
+            np.where(seen[inside[:, h] > 0], powers.real[inside[:, h] > 0], -np.inf).max(axis=0)
+            for h in range(starts.size)
+        ]
+    )
+    highest[np.isneginf(highest)] = 0.0
+    odds = np.exp(np.where(seen, powers - highest[place], 0.0)) * available
+    sums = inside.T @ odds
+    empty = inside.T @ available == 0
+    sums = np.where(empty, 1.0, sums)
+    nests = np.where(empty, 0.0, np.exp(share * (highest + np.log(sums))))
     total = np.exp(-largest) + nests.sum(axis=0)
     conditionals = odds / sums[place]
     return Chosen(conditionals * (nests / total)[place], conditionals, largest + np.log(total))

@@ -117,7 +117,7 @@ def _nested_slopes(choices: Choices, owned: Matrix, margin: Vector) -> Matrix:
         step[k] = 1j * _STEP
         slopes = choices.slopes + step[:, None] * choices.curvatures
         utilities = choices.utilities + step[:, None] * choices.slopes
-        chosen = choose(utilities, choices.nest, choices.kappa)
+        chosen = choose(utilities, choices.nest, choices.kappa, choices.available)
         effects = owned * choices.derivatives(chosen, slopes).T
         conditions = chosen.probabilities @ choices.weights + effects @ (margin + step)
         d_conditions[:, k] = conditions.imag / _STEP

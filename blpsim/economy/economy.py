@@ -29,6 +29,7 @@ from blpsim.model.nests import nested
 from blpsim.model.ownership import OwnershipMatrix, PriceSetters, PriceSetting, price_setters, read_ownership
 from blpsim.model.panel import Agents, Products, offsets
 from blpsim.model.parameters import Parameters
+from blpsim.model.specific import specific_rows
 
 Owners: TypeAlias = ArrayLike | Ownership | Conduct | str
 """Who sets prices: a stacked matrix, a rule, or a name."""
@@ -163,7 +164,7 @@ class Economy:
         Source: Small and Rosen (1981).
         """
         demand = self._demand(prices)
-        if not demand.is_affine or demand.tangent().slopes.varies:
+        if not demand.has_one_slope:
             formulas = f"{self.model.linear!r}, {self.model.nonlinear!r}"
             why = "with income effects the inclusive value is no measure in money"
             raise ConfigurationError("Economy.model", formulas, "utility linear in prices", why)
@@ -314,6 +315,7 @@ class Economy:
             offsets=self.offsets,
             nested=nested(self.model, self.products, blocks.rho),
             epsilon_scale=self.model.epsilon_scale,
+            specific=specific_rows(self.agents, self.products, columns.links),
         )
         return demand if prices is None else demand.written_at(self._prices(prices))
 

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from blpsim.arrays import Booleans, Consumers, Integers, Matrix, Offsets, Slopes, Tastes, Vector
+from blpsim.arrays import Booleans, Consumers, Integers, Matrix, Offsets, Slopes, Specific, Tastes, Vector
 from blpsim.checks import check_count, check_fields
 from blpsim.economy.costs import CostCurve
 from blpsim.errors import ConfigurationError
@@ -21,6 +21,7 @@ from blpsim.kernels.zeta import HISTORY_ROWS, PricedUtilities, pricing_bench
 from blpsim.model.columns import PRICES, Columns
 from blpsim.model.nests import Nested, one_nest
 from blpsim.model.ownership import PriceSetters
+from blpsim.model.specific import no_specific
 from blpsim.status import Status
 
 _ACCELERATED_EVALUATIONS = 100
@@ -62,11 +63,21 @@ class PricedDemand:
     offsets: Offsets
     nested: Nested | None = None
     epsilon_scale: float = 1.0
+    specific: Specific | None = None
+    """What differs by agent and product; None without any."""
 
     @property
     def is_affine(self) -> bool:
         """Whether utilities are affine in prices."""
         return bool(self.x1.is_affine_in_prices.all() and self.x2.is_affine_in_prices.all())
+
+    @property
+    def has_one_slope(self) -> bool:
+        """Whether each agent's utility is linear in prices, with the same slope for all products."""
+        slopes, specific = self.tangent().slopes, self.specific
+        if specific is not None and (self.tastes.pi[slopes.x2.any(axis=0)][:, specific.places] != 0).any():
+            return False
+        return self.is_affine and not slopes.varies
 
     def tangent(self) -> PricedUtilities:
         """Return the utilities, affine in prices, with the true values and slopes where demand is written.
@@ -185,8 +196,8 @@ def _solver(demand: PricedDemand, offsets: Offsets, ownership: Matrix | None = N
 
     ownership  (N, n*) as ``PriceSetters`` has it
     """
-    coefficients, nested = demand.tastes.sigma.shape[0], demand.nested
-    if nested is None and ownership is None:
+    coefficients, nested, specific = demand.tastes.sigma.shape[0], demand.nested, demand.specific
+    if nested is None and ownership is None and specific is None:
         return partial(solve_equilibrium, bench=pricing_bench(offsets, coefficients))
     if nested is None:
         blocks = one_nest(offsets.products)
@@ -194,7 +205,8 @@ def _solver(demand: PricedDemand, offsets: Offsets, ownership: Matrix | None = N
     if ownership is None:
         ownership = np.ones((int(offsets.products[-1]), int(np.diff(offsets.firm_products).max())))
     nests = (nested.blocks.offsets, nested.blocks.nests, nested.kappa)
-    pricing = nested_pricing(nests, offsets, ownership, coefficients)
+    specific = no_specific(coefficients) if specific is None else specific
+    pricing = nested_pricing(nests, offsets, ownership, coefficients, specific)
     return partial(solve_nested_equilibrium, pricing=pricing)
 
 

@@ -74,6 +74,8 @@ class Estimator:
     covariance_instruments: str | None = field(default=None, metadata=LATER)
     """A formula of instruments Z_C of covariance moments E[xi omega Z_C], as ``"1"`` where errors are not
     correlated, which need a supply side; None without any. Source: MacKay and Miller (2023)."""
+    availability: bool = field(default=True, metadata=LATER)
+    """Whether agents' choice sets are known; else all are taken to choose among all products."""
     supply: bool = True
     """Whether the supply side is estimated."""
     starts: Starts = field(default_factory=Starts)
@@ -136,7 +138,8 @@ class Estimator:
             why = "random coefficients are integrated over consumers, and an estimator names its own"
             raise ConfigurationError("Estimator.integration", self.integration, expected, why)
         if self.starts.around == "frac":
-            check_frac("Estimator.starts.around", model)
+            differs = getattr(scenario, "differs_by_product", False)
+            check_frac("Estimator.starts.around", model, differs_by_product=differs)
         if self.gmm.resample_agents is not None:
             rule = getattr(self.integration, "integration", self.integration)
             given = rule if isinstance(rule, Integration) else None
@@ -253,6 +256,10 @@ class Estimator:
 
     def _agents(self, dataset: Dataset, streams: Streams, role: str) -> Agents | Status:
         """Return the agents that are integrated over, or why there are none."""
+        agents = self._drawn_agents(dataset, streams, role)
+        return agents if isinstance(agents, Status) or self.availability else agents.unlimited()
+
+    def _drawn_agents(self, dataset: Dataset, streams: Streams, role: str) -> Agents | Status:
         model, rule = self._model(dataset), self.integration
         if not isinstance(rule, Integration | ImportanceSampling | None):
             return dataset.left(dataset.economy.agents)
@@ -264,16 +271,18 @@ class Estimator:
         fitted = first.best.fitted
         if rule.delta is not None:
             precise = dataset.draw_agents(model, rule.delta, streams, f"{role}/delta")
+            precise = precise if self.availability else precise.unlimited()
             delta = inverted_delta(fitted, precise, first.best.origin.gmm)
             if delta is None:
                 return Status.INVERSION_FAILED
             fitted = fitted._replace(delta=delta)
 
         def candidates(number: int) -> Agents | None:
-            drawn = f"{role}/candidates {number}"
-            return (
-                None if number == rule.sets else dataset.draw_agents(model, rule.integration, streams, drawn)
-            )
+            if number == rule.sets:
+                return None
+            named = f"{role}/candidates {number}"
+            drawn = dataset.draw_agents(model, rule.integration, streams, named)
+            return drawn if self.availability else drawn.unlimited()
 
         generator = streams.generator(f"{role}/importance sampling")
         sample = sample_agents(fitted, candidates, Rule(rule.draws, rule.ar_constant), generator)

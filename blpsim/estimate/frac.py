@@ -38,14 +38,20 @@ class Artificial(NamedTuple):
     """(N, E) regressors whose coefficients are the estimated elements of pi."""
 
 
-def check_frac(field: str, model: Model) -> None:
+def check_frac(field: str, model: Model, *, differs_by_product: bool) -> None:
     """Refuse models that the expansion is not of.
+
+    differs_by_product  whether something about an agent does
 
     Raises
     ------
     ConfigurationError
-        For models with nests, or with coefficients that are no linear functions of tastes.
+        For models with nests, with coefficients that are no linear functions of tastes, and with
+        demographics or choice sets that differ by agent and product.
     """
+    if differs_by_product:
+        why = "in the expansion an agent's choice set and demographics are the same for all products"
+        raise ConfigurationError(field, "frac", "other starts where these differ by product", why)
     if model.nests is not None:
         why = "the expansion is that of logit without nests"
         raise ConfigurationError(field, "frac", "other starts for a model with nests", why)

@@ -15,7 +15,7 @@ from blpsim.estimate.gmm import GMM
 from blpsim.estimate.inference import two_stage_weighting
 from blpsim.estimate.objective import Objective
 from blpsim.estimate.realizations import Fitted
-from blpsim.model.panel import Agents
+from blpsim.model.panel import Agents, ProductSpecific
 from blpsim.status import Status
 
 _ROUNDING = 1e-10
@@ -54,6 +54,7 @@ class _People(NamedTuple):
     """(D, n)."""
     probabilities: Vector
     """(n,) with which they buy."""
+    specific: ProductSpecific | None
 
     @property
     def number(self) -> int:
@@ -140,18 +141,23 @@ def _accepted(agents: Agents, market: int, probabilities: Vector, how: tuple[Rul
     cutoffs = sampler.uniform(size=probabilities.size)
     taken = np.flatnonzero(cutoffs < probabilities / rule.ar_constant)
     places = agents.market_offsets[market] + taken
-    return _People(agents.nodes[:, places], agents.demographics[:, places], probabilities[taken])
+    nodes, demographics = agents.nodes[:, places], agents.demographics[:, places]
+    specific = None if agents.specific is None else agents.specific.taken(places)
+    return _People(nodes, demographics, probabilities[taken], specific)
 
 
 def _joined(parts: Sequence[_People]) -> _People:
-    nodes, demographics, probabilities = zip(*parts, strict=True)
-    return _People(np.hstack(nodes), np.hstack(demographics), np.concatenate(probabilities))
+    nodes, demographics, probabilities, specific = zip(*parts, strict=True)
+    known = [part for part in specific if part is not None]
+    joined = ProductSpecific.joined(known) if known else None
+    return _People(np.hstack(nodes), np.hstack(demographics), np.concatenate(probabilities), joined)
 
 
 def _sampled(accepted: _People, draws: int, sampler: Sampler) -> _People:
     chosen = np.sort(sampler.choice(np.arange(accepted.number), size=draws, replace=False))
-    nodes, demographics, probabilities = accepted
-    return _People(nodes[:, chosen], demographics[:, chosen], probabilities[chosen])
+    nodes, demographics, probabilities, specific = accepted
+    specific = None if specific is None else specific.taken(chosen)
+    return _People(nodes[:, chosen], demographics[:, chosen], probabilities[chosen], specific)
 
 
 def _weighted(fitted: Fitted, people: Sequence[_People], agents: Agents) -> Agents:
@@ -165,6 +171,7 @@ def _weighted(fitted: Fitted, people: Sequence[_People], agents: Agents) -> Agen
         nodes=np.ascontiguousarray(everybody.nodes),
         demographics=np.ascontiguousarray(everybody.demographics),
         weights=np.repeat(bought / counts, counts) / everybody.probabilities,
+        specific=everybody.specific,
     )
 
 

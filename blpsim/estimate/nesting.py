@@ -4,33 +4,43 @@ from __future__ import annotations
 
 import numpy as np
 
-from blpsim.arrays import Integers, Matrix, Nesting, Panel, Vector, rows_on_lines
+from blpsim.arrays import Integers, Matrix, Nesting, Panel, Specific, Vector, rows_on_lines
 from blpsim.estimate.setting import Setting
 from blpsim.kernels.general.evaluation import BLOCKS
 from blpsim.model.layout import Layout
 from blpsim.model.nests import NestBlocks, nest_blocks, one_nest
+from blpsim.model.specific import no_specific, specific_rows, with_slopes
 
 
 def make_nesting(setting: Setting, layout: Layout, panel: Panel) -> Nesting | None:
-    """Return room for nests, ownership and what kernels derive of them; None where the plain engine does."""
-    ownership = setting.setters.ownership
-    if setting.model.nests is None and ownership is None:
+    """Return room for what the plain engine lacks, and what kernels derive of it; None where that does.
+
+    It lacks nests, any ownership, and what differs by agent and product.
+    """
+    ownership, links = setting.setters.ownership, layout.links
+    specific = specific_rows(setting.agents, setting.products, links)
+    if setting.model.nests is None and ownership is None and specific is None:
         return None
-    if ownership is None:
-        ownership = _ones(panel)
-    return _nesting(nest_blocks(setting.model, setting.products), ownership, layout, panel)
+    ownership = _ones(panel) if ownership is None else ownership
+    blocks = nest_blocks(setting.model, setting.products)
+    if specific is not None:
+        return _nesting(blocks, ownership, layout, panel, with_slopes(specific, links, panel.shares.size))
+    return _nesting(blocks, ownership, layout, panel, no_specific(links.size))
 
 
 def one_nest_each(layout: Layout, panel: Panel) -> Nesting:
     """Return the same for markets without nests: each is one whose correlation is zero."""
-    return _nesting(one_nest(panel.offsets.products), _ones(panel), layout, panel)
+    nests, specific = one_nest(panel.offsets.products), no_specific(layout.links.size)
+    return _nesting(nests, _ones(panel), layout, panel, specific)
 
 
 def _ones(panel: Panel) -> Matrix:
     return np.ones((panel.shares.size, int(np.diff(panel.offsets.firm_products).max())))
 
 
-def _nesting(blocks: NestBlocks, ownership: Matrix, layout: Layout, panel: Panel) -> Nesting:
+def _nesting(
+    blocks: NestBlocks, ownership: Matrix, layout: Layout, panel: Panel, specific: Specific
+) -> Nesting:
     agents = int(np.diff(panel.offsets.agents).max())
     products = int(np.diff(panel.offsets.products).max())
     number, most = blocks.groups.size, int(np.diff(blocks.offsets).max())
@@ -50,6 +60,7 @@ def _nesting(blocks: NestBlocks, ownership: Matrix, layout: Layout, panel: Panel
         scratch=rows_on_lines(BLOCKS * most, agents),
         owned=rows_on_lines(2, agents),
         seeds=rows_on_lines(2 * products, agents),
+        specific=specific,
     )
 
 

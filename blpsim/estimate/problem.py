@@ -43,6 +43,9 @@ class Problem:
         Columns ``covariance_instruments0, ..`` of products are instruments Z_C of covariance moments
         E[xi omega Z_C] (MacKay and Miller 2023); moments are then those of demand, supply and covariances.
 
+        agents     with PyBLP's names of columns; a variable of the demographics that differs by product has
+                   a column for each product of a market in the order of its rows, ``distance0, ..``; so has
+                   what multiplies odds, zero where an agent cannot choose a product, ``availability0, ..``
         ownership  whose profits the setter of each price has in mind: (N, J*) as ``build_ownership`` returns
                    it, unless columns ``ownership0, ownership1, ..`` of products hold it; an ``Ownership``
         conduct    instead: a name as ``"perfect_competition"``, or an ``Ownership``; by default each firm
@@ -91,11 +94,13 @@ class Problem:
         ParameterError
             For parameters that the model does not have.
         ConfigurationError
-            For models with nests, or with lognormal or logit coefficients.
+            For models with nests, or with lognormal or logit coefficients, and where demographics or choice
+            sets differ by agent and product.
 
         Source: Salanie and Wolak (2022).
         """
-        check_frac("Problem.frac", self.setting.model)
+        specific = self.setting.agents.specific is not None
+        check_frac("Problem.frac", self.setting.model, differs_by_product=specific)
         bound = self._bound(parameters, None)
         return bound.parameters(frac_start(self.setting, bound), bound.beta0, bound.gamma0)
 

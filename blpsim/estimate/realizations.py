@@ -18,6 +18,7 @@ from blpsim.model.layout import Layout
 from blpsim.model.nests import nested
 from blpsim.model.panel import offsets
 from blpsim.model.parameters import Parameters
+from blpsim.model.specific import specific_rows
 from blpsim.status import Status
 
 _INVERTED = 1e-9
@@ -57,6 +58,7 @@ class Fitted(NamedTuple):
             offsets=offsets(products, setting.agents),
             nested=nested(setting.model, products, blocks.rho),
             epsilon_scale=setting.model.epsilon_scale,
+            specific=specific_rows(setting.agents, products, columns.links),
         )
 
 

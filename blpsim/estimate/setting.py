@@ -86,7 +86,7 @@ class Setting:
             self.setters.within(offsets(products, agents)),
             consumers,
             self.x2,
-            self.slopes,
+            self.slopes._replace(varies=self.slopes.varies or agents.differ_by_product),
             np.ascontiguousarray(products.prices, np.float64) if self.supply else np.empty(0),
             products.shares,
             np.log(products.shares),

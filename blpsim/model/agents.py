@@ -14,7 +14,14 @@ from blpsim.errors import BlpsimWarning, DataError
 from blpsim.model.integration import Integration
 from blpsim.model.model import Model
 from blpsim.model.panel import Agents, Products, numbered
-from blpsim.model.tables import Table, check_columns, market_offsets, read_table, take_ids, take_numbers
+from blpsim.model.specific import (
+    Characteristics,
+    characteristics,
+    check_available,
+    read_availability,
+    read_pairs,
+)
+from blpsim.model.tables import Table, market_offsets, read_table, take_ids, take_numbers
 
 _AGENTS = "agents"
 _WEIGHTS_TOLERANCE = 1e-10
@@ -30,12 +37,15 @@ def read_agents(
     """Return the agents of all markets, from a table, from an integration rule, or from both.
 
     With both, as in PyBLP, the integration makes nodes and weights, and the table's first rows of each
-    market give demographics. Without X2 there is one agent a market.
+    market give demographics. Without X2 there is one agent a market. What differs by agent and product has
+    a column for each product of a market, in the order of its rows: ``distance0, distance1, ..`` for a
+    ``distance`` of the demographics, and ``availability0, ..``, which multiply odds.
 
     Raises
     ------
     DataError
-        When markets differ from the products', columns are missing or not finite, or rows too few.
+        When markets differ from the products', columns are missing or not finite, rows too few, or there is
+        a product that nobody can choose.
 
     Warns
     -----
@@ -52,26 +62,39 @@ def read_agents(
     columns = read_table(data, _AGENTS)
     offsets, rows = _by_market(columns, names)
     dimensions = _dimensions(products, model)
-    demographics = model.bind_demographics(columns)
-    check_columns(demographics, columns, "Model.demographics")
+    read = _characteristics(model, columns, products, (offsets, rows))
     if integration is None:
         nodes, weights = _nodes(columns, dimensions)
         nodes, weights = nodes[:, rows], weights[rows]
     else:
         nodes, weights, built = integration.build(dimensions, products.markets, generator)
-        if demographics.names:
+        if read.names or read.specific is not None:
             rows = _first_rows(rows, offsets, built, names)
         offsets = built
+    read = read.taken(rows)
     agents = Agents(
         market_offsets=offsets,
         nodes=np.ascontiguousarray(nodes),
-        demographics=np.ascontiguousarray(demographics.values(columns).T[:, rows]),
+        demographics=read.common,
         weights=weights,
-        demographic_names=demographics.names,
+        demographic_names=read.names,
         market_ids=names,
+        specific=read.specific,
     )
     warn_of_weights(agents)
+    check_available(agents, products)
     return agents
+
+
+def _characteristics(
+    model: Model, columns: dict[str, NDArray[Any]], products: Products, market: tuple[Integers, Integers]
+) -> Characteristics:
+    """Return what a table says of agents, (I,) rows of it in its order, with offsets and rows by market."""
+    offsets, rows = market
+    sizes = np.empty(rows.size, np.int64)
+    sizes[rows] = np.repeat(np.diff(products.market_offsets), np.diff(offsets))
+    pairs, availability = read_pairs(model, columns, sizes), read_availability(columns, sizes)
+    return characteristics(model, columns, pairs, availability, check=True)
 
 
 def read_candidates(

@@ -68,7 +68,7 @@ class Model:
     nonlinear: str | None = None
     """X2, characteristics with random coefficients; None for logit."""
     demographics: str | None = None
-    """Agents' characteristics that interact with X2."""
+    """Agents' characteristics that interact with X2; their variables may differ by product, as a distance."""
     rc_types: tuple[RcType, ...] | None = field(default=None, metadata=LATER)
     """One type a column of X2, as PyBLP's: ``"linear"``; ``"log"``, whose coefficient is exp(z), z = sigma nu
     + pi d; or ``"logit"``, 1 / (1 + exp(-z)). None: all linear.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -10,8 +10,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from blpsim.arrays import Booleans, Consumers, Integers, Matrix, Offsets, Vector
+from blpsim.arrays import Booleans, Consumers, Integers, Matrix, Offsets, Tensor, Vector
 from blpsim.errors import DataError, ParameterError
+from blpsim.fingerprint import LATER
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -95,6 +96,43 @@ class Products:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class ProductSpecific:
+    """What differs by agent and product; products of a market are counted in the order of the user's rows."""
+
+    places: Integers
+    """(S,) places of its demographics among all."""
+    demographics: Tensor = field(repr=False)
+    """(S, J*, I) J* is at least the largest number of products of a market; what is beyond means nothing."""
+    availability: Matrix | None = field(default=None, repr=False)
+    """(J*, I) zero where an agent cannot choose a product; None: everybody chooses among all."""
+
+    def taken(self, agents: Integers | Booleans) -> ProductSpecific:
+        """Return what belongs to some agents, given by their places, or marked."""
+        available = None if self.availability is None else np.ascontiguousarray(self.availability[:, agents])
+        demographics = np.ascontiguousarray(self.demographics[:, :, agents])
+        return replace(self, demographics=demographics, availability=available)
+
+    @staticmethod
+    def joined(parts: Sequence[ProductSpecific]) -> ProductSpecific:
+        """Return what belongs to the agents of all parts, one part after the other."""
+        demographics = np.concatenate([part.demographics for part in parts], axis=2)
+        availability = [part.availability for part in parts if part.availability is not None]
+        available = np.concatenate(availability, axis=1) if availability else None
+        return replace(parts[0], demographics=demographics, availability=available)
+
+    def ranked(self, ranks: Sequence[Integers], agent_offsets: Integers) -> ProductSpecific:
+        """Return it for products in another order, or some of them: (J,) places of them for each market."""
+        demographics = self.demographics.copy()
+        available = None if self.availability is None else self.availability.copy()
+        for t, places in enumerate(ranks):
+            mine = slice(agent_offsets[t], agent_offsets[t + 1])
+            demographics[:, : places.size, mine] = self.demographics[:, places, mine]
+            if available is not None and self.availability is not None:
+                available[: places.size, mine] = self.availability[places, mine]
+        return replace(self, demographics=demographics, availability=available)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Agents:
     """The agents of all markets, an agent a column, sorted by market."""
 
@@ -103,18 +141,32 @@ class Agents:
     nodes: Matrix = field(repr=False)
     """(M, I) draws of unobserved tastes, M = K2, or fewer when columns of sigma are zero."""
     demographics: Matrix = field(repr=False)
-    """(D, I) observed characteristics."""
+    """(D, I) observed characteristics, zero where they differ by product."""
     weights: Vector = field(repr=False)
     """(I,) integration weights."""
     demographic_names: tuple[str, ...] = ()
     """(D,) labels of the demographics."""
     market_ids: NDArray[Any] | None = field(default=None, repr=False)
     """(T,) the markets' names; None for 0, 1, .."""
+    specific: ProductSpecific | None = field(default=None, repr=False, metadata=LATER)
+    """What differs by agent and product; None without any."""
 
     @property
     def number(self) -> int:
         """I, the number of agents of all markets."""
         return self.weights.size
+
+    @property
+    def differ_by_product(self) -> bool:
+        """Whether there are demographics that differ by product."""
+        return self.specific is not None and bool(self.specific.places.size)
+
+    def unlimited(self) -> Agents:
+        """Return the agents as if everybody chose among all products."""
+        if self.specific is None or self.specific.availability is None:
+            return self
+        left = replace(self.specific, availability=None) if self.specific.places.size else None
+        return replace(self, specific=left)
 
     def kept(self, markets: Booleans) -> Agents:
         """Return the agents of some of the markets, (T,) of them marked."""
@@ -127,6 +179,7 @@ class Agents:
             demographics=np.ascontiguousarray(self.demographics[:, agents]),
             weights=self.weights[agents],
             market_ids=None if self.market_ids is None else self.market_ids[markets],
+            specific=None if self.specific is None else self.specific.taken(agents),
         )
 
     def consumers(self, used: Booleans | None = None) -> Consumers:
@@ -156,12 +209,22 @@ class Agents:
         return nodes
 
     def frame(self) -> pd.DataFrame:
-        """Return the agents as a data frame of I rows, with PyBLP's names of columns."""
+        """Return the agents as a data frame of I rows, with PyBLP's names of columns.
+
+        What differs by product has a column a product, as ``distance0``; those beyond a market's are zero.
+        """
         counts = np.diff(self.market_offsets)
         ids = np.arange(counts.size) if self.market_ids is None else self.market_ids
         columns = {"market_ids": np.repeat(ids, counts), "weights": self.weights}
         columns |= {f"nodes{row}": values for row, values in enumerate(self.nodes)}
         columns |= dict(zip(self.demographic_names, self.demographics, strict=False))
+        if self.specific is not None:
+            for place, rows in zip(self.specific.places, self.specific.demographics, strict=True):
+                name = self.demographic_names[place]
+                del columns[name]
+                columns |= {f"{name}{j}": row for j, row in enumerate(rows)}
+            if self.specific.availability is not None:
+                columns |= {f"availability{j}": row for j, row in enumerate(self.specific.availability)}
         return pd.DataFrame(columns)
 
 

@@ -18,6 +18,7 @@ from blpsim.model.model import Costs, Model, ModelColumns
 from blpsim.model.nests import nested
 from blpsim.model.panel import Agents, Products, offsets
 from blpsim.model.parameters import Parameters
+from blpsim.model.specific import specific_rows
 from blpsim.simulate.distributions import AnyDistribution, draw
 from blpsim.simulate.markets import Assign, Markets
 from blpsim.streams import Streams
@@ -113,4 +114,5 @@ def demand_for(
         offsets=offsets(products, agents),
         nested=nested(model, products, blocks.rho),
         epsilon_scale=model.epsilon_scale,
+        specific=specific_rows(agents, products, columns.links),
     )

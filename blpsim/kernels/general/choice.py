@@ -17,6 +17,9 @@ from blpsim.kernels.choice import copy, dot, fill
 from blpsim.kernels.compile import inner_kernel
 from blpsim.kernels.elementary import exp, log
 
+NOTHING = -1e300
+"""The utility of what cannot be chosen."""
+
 
 class NestedMarket(NamedTuple):
     """One market: its nests H, its agents, and what their choices are made of."""
@@ -43,12 +46,57 @@ class NestedMarket(NamedTuple):
     """(I,) exp(-M_i)."""
     total: Vector
     """(I,) scratch."""
+    available: Matrix
+    """(J, I*) what multiplies odds; (0, I*) where everything is in every choice set."""
+    deviations: Matrix
+    """(J, I*) mu where it has parts by agent and product, else (0, I*)."""
+
+
+@inner_kernel
+def hide_unavailable(market: NestedMarket) -> None:
+    """Lower the utilities, which odds hold, of what is not in an agent's choice set: nests forget them."""
+    for j in range(market.available.shape[0]):
+        row, available = market.odds[j], market.available[j]
+        for i in range(market.weights.size):
+            row[i] = row[i] if available[i] > 0.0 else NOTHING
+
+
+@inner_kernel
+def withhold_unavailable(market: NestedMarket) -> None:
+    """Multiply odds by availability; nests without any product in an agent's choice set have a scale of 0."""
+    if market.available.shape[0] == 0:
+        return
+    agents = market.weights.size
+    for h in range(market.kappa.size):
+        fill(market.pull[h][:agents], 0.0)
+    for j in range(market.available.shape[0]):
+        row, available, pull = market.odds[j], market.available[j], market.pull[market.nest[j]]
+        for i in range(agents):
+            row[i] *= available[i]
+            pull[i] += available[i]
+    for h in range(market.kappa.size):
+        pull, scale, highest = market.pull[h], market.scale[h], market.highest[h]
+        for i in range(agents):
+            scale[i] = scale[i] if pull[i] > 0.0 else 0.0
+            highest[i] = highest[i] if pull[i] > 0.0 else 0.0
+
+
+@inner_kernel
+def forget_empty_nests(market: NestedMarket) -> None:
+    """Put one for the sums of nests without any product in an agent's choice set, whose scale is zero."""
+    if market.available.shape[0] == 0:
+        return
+    for h in range(market.kappa.size):
+        inside = market.inside[h]
+        for i in range(market.weights.size):
+            inside[i] = inside[i] if inside[i] > 0.0 else 1.0
 
 
 @inner_kernel
 def exponentiate_nests(market: NestedMarket) -> None:
     """Turn odds, which hold utilities V_ij, into odds, and fill highest, scale and outside."""
     odds, ceiling, agents = market.odds, market.total, market.weights.size
+    hide_unavailable(market)
     fill(ceiling, 0.0)
     for h in range(market.kappa.size):
         fill(market.highest[h][:agents], -np.inf)
@@ -67,6 +115,7 @@ def exponentiate_nests(market: NestedMarket) -> None:
         kappa, highest = market.kappa[h], market.highest[h]
         for i in range(agents):
             row[i] = exp(kappa * row[i] - highest[i])
+    withhold_unavailable(market)
     for i in range(agents):
         market.outside[i] = exp(-ceiling[i])
 
@@ -92,6 +141,7 @@ def fill_nest_probabilities(market: NestedMarket, growth: Vector) -> None:
         inside, row, factor = market.inside[market.nest[j]], market.odds[j], growth[j]
         for i in range(agents):
             inside[i] += factor * row[i]
+    forget_empty_nests(market)
     copy(total, market.outside)
     for h in range(market.kappa.size):
         fill_nest_odds(market.nests[h][:agents], market.scale[h], market.inside[h], 1.0 / market.kappa[h])

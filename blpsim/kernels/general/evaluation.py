@@ -15,6 +15,7 @@ from blpsim.kernels.compile import driver_kernel, inner_kernel
 from blpsim.kernels.evaluation import COEFFICIENTS, FINE, NO_MARKUPS, NOT_FINITE
 from blpsim.kernels.general.choice import NestedMarket, finish_nests
 from blpsim.kernels.general.inversion import NestTarget, invert_nested_shares
+from blpsim.kernels.general.specific import fill_market_utilities, fill_specific_utilities
 from blpsim.kernels.linear import factorize, solve_factorized
 from blpsim.kernels.links import apply_links, fill_link_slopes
 from blpsim.kernels.moments import fill_costs, fill_residuals
@@ -42,6 +43,8 @@ def market_nests(t: int, panel: Panel, nesting: Nesting, bench: Bench) -> Nested
         nesting.scratch[PULL * size : (PULL + 1) * size],
         bench.agents[0, :agents],
         bench.agents[1, :agents],
+        nesting.specific.available[first:last],
+        nesting.specific.deviations[first:last],
     )
 
 
@@ -65,8 +68,17 @@ def nested_market_target(
     fill_coefficients(coefficients, tastes.sigma, panel.consumers.nodes, agent, last_agent)
     fill_coefficients(coefficients, tastes.pi, panel.consumers.demographics, agent, last_agent)
     market = market_nests(t, panel, nesting, bench)
-    apply_links(coefficients, tastes.links, market.weights.size)
-    fill_link_slopes(state.link_slopes, coefficients, tastes.links, agent, last_agent)
+    if nesting.specific.places.size == 0:
+        apply_links(coefficients, tastes.links, market.weights.size)
+        fill_link_slopes(state.link_slopes, coefficients, tastes.links, agent, last_agent)
+    else:
+        nothing, place = bench.products[0, : last - first], (first, last_agent - agent)
+        fill(nothing, 0.0)
+        fill_specific_utilities(
+            market.deviations, nothing, panel.x2[first:last], coefficients, tastes, nesting.specific, place
+        )
+        for k in range(state.link_slopes.shape[0]):
+            fill(state.link_slopes[k, agent:last_agent], 1.0)
     target = Target(
         panel.log_shares[first:last], panel.log_outside[t], panel.x2[first:last], coefficients, market.weights
     )
@@ -91,7 +103,7 @@ def solve_nested_demand(
     copy(state.shares[first:last], bench.products[4, : last - first])
     growth = bench.products[0, : last - first]
     finish_nests(market, state.probabilities[first:last], nesting.inclusive[nest:last_nest], growth)
-    fill_utilities(nesting.utilities[first:last], delta, target.x2, target.coefficients, market.weights.size)
+    fill_market_utilities(nesting.utilities[first:last], delta, target.x2, target.coefficients, market)
     return True
 
 
@@ -157,7 +169,11 @@ def solve_nested_supply(
         for e in range(tastes.alpha.size):
             fixed[r] += panel.slopes.x1[first + r, e] * tastes.alpha[e]
     slopes, x2_slopes = state.slopes[row : row + rows], panel.slopes.x2[first : first + rows]
-    fill_utilities(slopes, fixed, x2_slopes, bench.agents[COEFFICIENTS:], market.weights.size)
+    if nesting.specific.places.size == 0:
+        fill_utilities(slopes, fixed, x2_slopes, bench.agents[COEFFICIENTS:], market.weights.size)
+    else:
+        common, place = bench.agents[COEFFICIENTS:], (first, market.weights.size)
+        fill_specific_utilities(slopes, fixed, x2_slopes, common, tastes, nesting.specific, place)
     for f in range(panel.offsets.firms[t], panel.offsets.firms[t + 1]):
         start, stop = panel.offsets.firm_products[f], panel.offsets.firm_products[f + 1]
         own, gamma, factors = state.own[start:stop], state.gamma[start:stop], state.factors[start:stop]

@@ -18,6 +18,7 @@ from blpsim.kernels.general.choice import NestedMarket
 from blpsim.kernels.general.evaluation import market_nests
 from blpsim.kernels.general.gradient import Firm, fill_markup_sums, fill_owned_sums
 from blpsim.kernels.general.linear import solve_nested_derivative
+from blpsim.kernels.general.specific import fill_product_draws
 from blpsim.kernels.linear import solve_factorized
 
 RHO = 3
@@ -35,8 +36,9 @@ class Move(NamedTuple):
     """(J,) moves of mean utilities."""
     d_slope: Vector
     """(J,) what multiplies the draw in slopes."""
-    draw: Vector
-    """(I,)."""
+    draws: Matrix
+    """(J, I*), or (1, I*) with a step of 0."""
+    step: int
     parameter: int
     """The element of rho, or -1."""
 
@@ -64,8 +66,9 @@ def fill_d_probabilities(
     for j in range(products):
         h, inner, utility = market.nest[j], market.odds[j], nesting.utilities[first + j]
         mean, gap, value = means[h], gaps[h], nesting.inclusive[nest + h]
+        draw = move.draws[j * move.step]
         for i in range(agents):
-            mean[i] += inner[i] * (move.x[j] * move.draw[i] + move.d_delta[j])
+            mean[i] += inner[i] * (move.x[j] * draw[i] + move.d_delta[j])
             gap[i] += inner[i] * (utility[i] - value[i])
     total = market.total
     fill(total, 0.0)
@@ -83,9 +86,9 @@ def fill_d_probabilities(
             nesting.inclusive[nest + h],
         )
         mean, gap, chosen, d_value = means[h], gaps[h], market.nests[h], market.pull[h]
-        d_row, d_inner = d_probabilities[j], d_probabilities[products + j]
+        d_row, d_inner, draw = d_probabilities[j], d_probabilities[products + j], move.draws[j * move.step]
         for i in range(agents):
-            moved = move.x[j] * move.draw[i] + move.d_delta[j] - mean[i]
+            moved = move.x[j] * draw[i] + move.d_delta[j] - mean[i]
             d_inner[i] = inner[i] * (kappa * moved + d_kappa * (utility[i] - value[i] - gap[i]))
             d_row[i] = d_inner[i] * chosen[i] + inner[i] * chosen[i] * (d_value[i] - total[i])
 
@@ -109,13 +112,13 @@ def d_owned_product(
     d_row, d_inner = d_probabilities[place], d_probabilities[market.nest.size + place]
     markup, near, d_markup, d_near = sums[0][0], sums[0][1], sums[1][0], sums[1][1]
     kappa, held = market.kappa[market.nest[place]], firm.ownership[j, j] * firm.eta[j]
-    total, steep = 0.0, kappa - 1.0
+    total, steep, draw = 0.0, kappa - 1.0, move.draws[place * move.step]
     for i in range(market.weights.size):
         level = row[i] * (kappa * held - markup[i]) - steep * inner[i] * near[i]
         change = d_row[i] * (kappa * held - markup[i]) - row[i] * d_markup[i]
         change -= steep * (d_inner[i] * near[i] + inner[i] * d_near[i])
         change += d_kappa * (held * row[i] - inner[i] * near[i])
-        total += market.weights[i] * (move.d_slope[j + firm.start] * move.draw[i] * level + slope[i] * change)
+        total += market.weights[i] * (move.d_slope[j + firm.start] * draw[i] * level + slope[i] * change)
     return total
 
 
@@ -178,7 +181,9 @@ def d_nested_market(
         bench.products[1, :products],
         bench.products[2, :products],
     )
-    draw = bench.agents[2, : market.weights.size]
+    draw, draws, step = bench.agents[2, : market.weights.size], bench.agents[2:3], 0
+    if nesting.specific.places.size > 0:
+        draws, step = nesting.specific.draws, 1
     fill(zero, 0.0)
     for p in range(directions.kind.size):
         parameter = directions.characteristic[p] if directions.kind[p] == RHO else -1
@@ -189,16 +194,17 @@ def d_nested_market(
         else:
             prepare_direction(p, first, panel, directions, x, d_slope)
             fill_draw(draw, p, agent, panel, directions, state.link_slopes)
+            if step == 1:
+                fill_product_draws(p, draw, (first, last), directions, nesting.specific)
         d_delta = d_xi[p, first:last]
-        fill_d_probabilities(
-            t, panel, nesting, market, Move(x, zero, d_slope, draw, parameter), nesting.seeds
-        )
+        move = Move(x, zero, d_slope, draws, step, parameter)
+        fill_d_probabilities(t, panel, nesting, market, move, nesting.seeds)
         negative_sums(d_delta, nesting.seeds, market.weights)
         shares = state.shares[first:last]
         if not solve_nested_derivative(d_delta, shares, market, panel.positive_weights, bench):
             return False
         if d_eta.shape[0] > 0:
-            move = Move(x, d_delta, d_slope, draw, parameter)
+            move = Move(x, d_delta, d_slope, draws, step, parameter)
             fill_d_probabilities(t, panel, nesting, market, move, nesting.seeds)
             d_nested_markups(t, panel, nesting, state, bench, move, d_eta[p, first:last])
     return True

@@ -10,13 +10,14 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from blpsim.arrays import Bench, Matrix, Moments, Nesting, Panel, State, Vector
-from blpsim.kernels.adjoint import add_loadings, add_rows
+from blpsim.kernels.adjoint import add_loadings
 from blpsim.kernels.choice import copy, fill, sum_over
 from blpsim.kernels.compile import driver_kernel, inner_kernel
 from blpsim.kernels.evaluation import COEFFICIENTS, FINE, NO_DERIVATIVE
 from blpsim.kernels.general.choice import NestedMarket
 from blpsim.kernels.general.evaluation import market_nests
 from blpsim.kernels.general.linear import solve_nested_derivative
+from blpsim.kernels.general.specific import add_product_rows
 from blpsim.kernels.linear import solve_factorized_transposed
 from blpsim.kernels.links import multiply_by_link_slopes
 from blpsim.kernels.moments import fill_seeds
@@ -159,7 +160,9 @@ def seed_nested_supply(t: int, panel: Panel, nesting: Nesting, state: State, ben
             seeds = (nesting.seeds[n - first], nesting.seeds[last - first + n - first])
             total, d_direct = fill_owned_product(seeds, q, n - start, market, firm, sums)
             d_kappa[market.nest[n - first]] += d_direct
-            add_rows(derivatives, panel.slopes.x2[n], q, market.weights.size)
+            add_product_rows(
+                derivatives, state.d_pi, panel.slopes.x2[n], q, n, nesting.specific, market.weights.size
+            )
             for e in range(state.d_alpha.size):
                 state.d_alpha[e] += panel.slopes.x1[n, e] * total
 
@@ -269,7 +272,7 @@ def differentiate_nested_market(
     for j in range(products):
         h = market.nest[j]
         fill_back_row(v, j, probabilities[j], market, seeds, (chosen[h], within[h], total))
-        add_rows(derivatives, panel.x2[first + j], v, agents)
+        add_product_rows(derivatives, state.d_pi, panel.x2[first + j], v, first + j, nesting.specific, agents)
     multiply_by_link_slopes(derivatives, state.link_slopes, agent, last_agent)
     add_loadings(state.d_sigma, derivatives, panel.consumers.nodes, agent, last_agent)
     add_loadings(state.d_pi, derivatives, panel.consumers.demographics, agent, last_agent)

@@ -16,10 +16,11 @@ from typing import NamedTuple
 import numpy as np
 
 from blpsim.arrays import Bench, InversionRule, Target, Vector
-from blpsim.kernels.choice import copy, fill, fill_utilities
+from blpsim.kernels.choice import copy, fill
 from blpsim.kernels.compile import driver_kernel, inner_kernel
 from blpsim.kernels.elementary import exp
 from blpsim.kernels.general.choice import NestedMarket, exponentiate_nests, nested_shares_at
+from blpsim.kernels.general.specific import fill_market_utilities
 from blpsim.kernels.inversion import (
     ANDERSON,
     CONTRACTION,
@@ -93,7 +94,7 @@ def iterate_nested_inversion(
                 return evaluation, np.inf
         if distance > REBASING:
             copy(base, delta)
-            fill_utilities(market.odds, delta, target.x2, target.coefficients, market.weights.size)
+            fill_market_utilities(market.odds, delta, target.x2, target.coefficients, market)
             exponentiate_nests(market)
             fill(growth, 1.0)
         outside_share = nested_shares_at(market, shares, nests.shares, growth)

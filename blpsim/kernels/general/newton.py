@@ -15,13 +15,14 @@ import math
 import numpy as np
 
 from blpsim.arrays import Bench, InversionRule, Matrix, Nesting, Panel, State, Target, Unknowns, Vector
-from blpsim.kernels.choice import copy, fill, fill_utilities, sum_over
+from blpsim.kernels.choice import copy, fill, sum_over
 from blpsim.kernels.compile import driver_kernel, inner_kernel, kernel
 from blpsim.kernels.general.choice import NestedMarket, exponentiate_nests, finish_nests, nested_shares_at
 from blpsim.kernels.general.evaluation import nest_target, nested_market_target
 from blpsim.kernels.general.inversion import NestTarget, nested_step
 from blpsim.kernels.general.linear import fill_nested_derivative
 from blpsim.kernels.general.objective import fill_kappa
+from blpsim.kernels.general.specific import fill_market_utilities
 from blpsim.kernels.inversion import OUTSIDE_CORRECTED, fill_log_ratio, limited_log_ratio
 from blpsim.kernels.linear import factorize, solve_factorized
 from blpsim.kernels.unknowns import take_apart
@@ -41,7 +42,7 @@ def fill_equations(
     growth, log_ratio = bench.products[0, : delta.size], bench.products[2, : delta.size]
     step, shares = bench.products[3, : delta.size], bench.products[4, : delta.size]
     fill(growth, 1.0)
-    fill_utilities(market.odds, delta, target.x2, target.coefficients, market.weights.size)
+    fill_market_utilities(market.odds, delta, target.x2, target.coefficients, market)
     exponentiate_nests(market)
     outside_share = nested_shares_at(market, shares, nests.shares, growth)
     residual = fill_log_ratio(log_ratio, shares, target.log_shares, 0.0)

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from blpsim.arrays import Integers, Matrix, Offsets, Vector, rows_on_lines
+from blpsim.arrays import Integers, Matrix, Offsets, Specific, Vector, rows_on_lines
 from blpsim.kernels.choice import fill, fill_coefficients, fill_utilities
 from blpsim.kernels.compile import driver_kernel, inner_kernel, kernel
 from blpsim.kernels.general.choice import (
@@ -22,6 +22,7 @@ from blpsim.kernels.general.choice import (
     finish_nests,
 )
 from blpsim.kernels.general.gradient import Firm, fill_markup_sums
+from blpsim.kernels.general.specific import fill_specific_utilities
 from blpsim.kernels.inversion import MEMORY, anderson_step
 from blpsim.kernels.links import apply_links
 from blpsim.kernels.pricing import LONGEST_MOVE, Equilibrium
@@ -65,10 +66,15 @@ class NestedPricing(NamedTuple):
     """(R, J*) of the acceleration."""
     small: Matrix
     """(M + 1, M)."""
+    specific: Specific
 
 
 def nested_pricing(
-    nests: tuple[Integers, Integers, Vector], offsets: Offsets, ownership: Matrix, coefficients: int
+    nests: tuple[Integers, Integers, Vector],
+    offsets: Offsets,
+    ownership: Matrix,
+    coefficients: int,
+    specific: Specific,
 ) -> NestedPricing:
     """Return nests (offsets, each product's, kappa) with scratch space for markets of these sizes."""
     agents, products = int(np.diff(offsets.agents).max()), int(np.diff(offsets.products).max())
@@ -86,6 +92,7 @@ def nested_pricing(
         products=np.ones((ONES + 1, products)),
         history=np.empty((HISTORY_ROWS, products)),
         small=np.empty((MEMORY + 1, MEMORY)),
+        specific=specific,
     )
 
 
@@ -106,6 +113,8 @@ def priced_market(t: int, pricing: NestedPricing, offsets: Offsets, weights: Vec
         blocks[4 * size : 5 * size],
         pricing.agents[0, : offsets.agents[t + 1] - offsets.agents[t]],
         pricing.agents[1, : offsets.agents[t + 1] - offsets.agents[t]],
+        pricing.specific.available[offsets.products[t] : offsets.products[t + 1]],
+        pricing.specific.deviations[:0],
     )
 
 
@@ -119,15 +128,25 @@ def fill_priced_market(t: int, pricing: NestedPricing, offsets: Offsets, utiliti
         fill(coefficients[k], 0.0)
     fill_coefficients(coefficients, tastes.sigma, consumers.nodes, agent, last_agent)
     fill_coefficients(coefficients, tastes.pi, consumers.demographics, agent, last_agent)
-    agents = last_agent - agent
-    apply_links(coefficients, tastes.links, agents)
-    fill_utilities(pricing.base, utilities.delta[first:last], utilities.x2[first:last], coefficients, agents)
+    agents, specific = last_agent - agent, pricing.specific
     steep = pricing.products[STEEP, : last - first]
     for j in range(steep.size):
         steep[j] = 0.0
         for e in range(tastes.alpha.size):
             steep[j] += utilities.slopes.x1[first + j, e] * tastes.alpha[e]
-    fill_utilities(pricing.slopes, steep, utilities.slopes.x2[first:last], coefficients, agents)
+    delta, x2, x2_slopes = (
+        utilities.delta[first:last],
+        utilities.x2[first:last],
+        utilities.slopes.x2[first:last],
+    )
+    if specific.places.size == 0:
+        apply_links(coefficients, tastes.links, agents)
+        fill_utilities(pricing.base, delta, x2, coefficients, agents)
+        fill_utilities(pricing.slopes, steep, x2_slopes, coefficients, agents)
+    else:
+        place = (first, agents)
+        fill_specific_utilities(pricing.base, delta, x2, coefficients, tastes, specific, place)
+        fill_specific_utilities(pricing.slopes, steep, x2_slopes, coefficients, tastes, specific, place)
 
 
 @inner_kernel
