@@ -50,6 +50,8 @@ if TYPE_CHECKING:
     from blpsim.simulate.markets import Errors as Errors
     from blpsim.simulate.markets import Markets as Markets
     from blpsim.simulate.measurement import MeasuredShares as MeasuredShares
+    from blpsim.simulate.pairs import Pairs as Pairs
+    from blpsim.simulate.pairs import PerAgentAndProduct as PerAgentAndProduct
     from blpsim.simulate.scenario import Scenario as Scenario
     from blpsim.status import Status as Status
     from blpsim.store.study import Study as Study
@@ -101,6 +103,7 @@ _NAMES = {
     ),
     "simulate.markets": ("Assign", "Errors", "Markets"),
     "simulate.measurement": ("MeasuredShares",),
+    "simulate.pairs": ("Pairs", "PerAgentAndProduct"),
     "simulate.scenario": ("Scenario",),
     "status": ("Status",),
     "store.study": ("Study", "open_study"),

@@ -321,10 +321,12 @@ def _uncompiled(design: Design) -> list[bool]:
 
 
 def _is_general(scenario: object, estimator: object) -> bool:
-    """Return whether an estimator, or with None the scenario, needs the kernels for nests and ownership."""
+    """Return whether an estimator, or with None the scenario, needs the kernels for nests and the like."""
     model = getattr(estimator, "model", None) or getattr(scenario, "model", None)
     conduct = getattr(estimator, "conduct", None) or getattr(scenario, "conduct", None)
     if getattr(model, "nests", None) is not None or isinstance(conduct, Ownership):
+        return True
+    if getattr(scenario, "differs_by_product", False):
         return True
     return estimator is not None and conduct == Conduct.PERFECT_COMPETITION
 

@@ -10,6 +10,7 @@ from blpsim.estimate.estimator import Estimator
 from blpsim.model.conduct import Ownership
 from blpsim.model.model import Model
 from blpsim.model.parameters import Parameters
+from blpsim.simulate.distributions import Bernoulli
 from blpsim.status import Status
 from blpsim.store.journal import Journal
 from blpsim.study.design import Design
@@ -164,3 +165,11 @@ def test_kernels_are_compiled_for_what_scenarios_and_estimators_assume(
         name="a", seed=1, replications=1, scenarios={"s": process}, estimators={"e": Estimator(**estimator)}
     )
     assert workflow._uncompiled(design) == kinds
+
+
+def test_agents_who_differ_by_product_need_the_kernels_for_nests(monkeypatch):
+    monkeypatch.setattr(workflow, "are_compiled", lambda **_: False)
+    process = scenario(availability=Bernoulli(0.8))
+    estimators = {"e": Estimator(integration="generator")}
+    design = Design(name="a", seed=1, replications=1, scenarios={"s": process}, estimators=estimators)
+    assert workflow._uncompiled(design) == [True]

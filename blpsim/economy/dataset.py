@@ -8,11 +8,12 @@ from typing import Protocol
 import numpy as np
 import pandas as pd
 
-from blpsim.arrays import Vector
+from blpsim.arrays import Booleans, Vector
 from blpsim.economy.economy import Economy
 from blpsim.model.integration import Integration
 from blpsim.model.model import Model
 from blpsim.model.panel import Agents, Products
+from blpsim.model.specific import without_products
 from blpsim.status import Status
 from blpsim.streams import Streams
 
@@ -40,6 +41,8 @@ class Dataset:
     """Draws agents of an estimator, which are not the generator's consumers."""
     observed: Products | None = field(default=None, repr=False)
     """The products with their shares as measured, some of them perhaps left out; None: as they truly are."""
+    kept: Booleans | None = field(default=None, repr=False)
+    """(N,) which of the economy's products are left in the data; None: all."""
     attempts: int = 1
     """How often a dataset was drawn; those before this one had shares that were too small."""
 
@@ -61,7 +64,7 @@ class Dataset:
     @property
     def agents(self) -> pd.DataFrame:
         """The consumers who made the shares, I rows; estimators ask for them by name or draw their own."""
-        return self.economy.agents.frame()
+        return self._for_products(self.economy.agents).frame()
 
     @property
     def equilibrium_residual(self) -> float:
@@ -96,8 +99,15 @@ class Dataset:
         return self.left(self.source.draw_agents(model, integration, self.economy.products, streams, role))
 
     def left(self, agents: Agents) -> Agents:
-        """Return the agents of the markets that are left in the data."""
+        """Return the agents for the markets and products that are left in the data."""
+        agents = self._for_products(agents)
         if self.measured.markets == self.economy.products.markets:
             return agents
         left = self.measured.columns["market_ids"][self.measured.market_offsets[:-1]]
         return agents.kept(np.isin(self.economy.market_ids, left))
+
+    def _for_products(self, agents: Agents) -> Agents:
+        """Return the agents with what differs by product for the products that are left in the data."""
+        if self.kept is None:
+            return agents
+        return without_products(agents, self.kept, self.economy.products.market_offsets)

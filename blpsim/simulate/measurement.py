@@ -95,7 +95,7 @@ class MeasuredShares:
             kept = ~(small | np.repeat(outside_small, np.diff(offsets)))
             if not kept.any():
                 return replace(dataset, observed=seen, status=Status.SHARES_BELOW_FLOOR)
-            seen = seen.kept(kept)
+            return replace(dataset, observed=seen.kept(kept), kept=kept)
         return replace(dataset, observed=seen)
 
     def _sampled(self, products: Products, generator: np.random.Generator) -> Vector:

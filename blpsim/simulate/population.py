@@ -10,16 +10,20 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from blpsim.arrays import Integers
+from blpsim.arrays import Integers, Matrix
+from blpsim.checks import check
 from blpsim.errors import ConfigurationError
 from blpsim.model.integration import Integration
 from blpsim.model.model import Model
-from blpsim.model.panel import Agents
-from blpsim.simulate.distributions import AnyDistribution, check_distributions, draw
+from blpsim.model.panel import Agents, Products
+from blpsim.model.specific import characteristics
+from blpsim.simulate.distributions import AnyDistribution, Distribution, draw
+from blpsim.simulate.pairs import Meeting, PairDistribution, PerAgentAndProduct, check_pairs, draw_pairs
 from blpsim.streams import Streams
 
-Demographics = Mapping[str, AnyDistribution] | pd.DataFrame
-_STRATA = "market_ids"
+Demographics = Mapping[str, AnyDistribution | PairDistribution] | pd.DataFrame
+Availability = Distribution | PairDistribution
+_STRATA, _AVAILABILITY = "market_ids", ""
 
 
 class Shape(NamedTuple):
@@ -29,6 +33,8 @@ class Shape(NamedTuple):
     """T."""
     coefficients: int
     """K2, the number of X2 columns."""
+    products: Products
+    """Those that agents choose among."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,20 +42,34 @@ class Population:
     """Whom a market's consumers are drawn from."""
 
     demographics: Demographics | None = field(default=None, repr=False)
-    """A distribution by name, or a data frame whose rows are resampled with replacement.
+    """A distribution by name, of which some may draw for each agent and product; or a data frame whose rows
+    are resampled with replacement.
 
     With a column ``market_ids`` in the frame, each market is given one of these at random, and its rows.
     """
 
+    availability: Availability | None = field(default=None, repr=False)
+    """What multiplies each agent's odds of each product; None: everybody chooses among all."""
+
     def __post_init__(self) -> None:
-        """Refuse demographics that cannot be drawn."""
+        """Refuse what cannot be drawn."""
+        if self.availability is not None:
+            check_pairs("Scenario.availability", self.availability)
         if isinstance(self.demographics, pd.DataFrame):
             if self.demographics.empty:
                 why = "rows are resampled"
                 raise ConfigurationError("Scenario.demographics", "an empty frame", "one or more rows", why)
             return
         if self.demographics is not None:
-            check_distributions("Scenario.demographics", self.demographics)
+            check("Scenario.demographics", self.demographics, Mapping[str, object])
+            for name, distribution in self.demographics.items():
+                check_pairs(f"Scenario.demographics[{name!r}]", distribution)
+
+    @property
+    def differs_by_product(self) -> bool:
+        """Whether something about an agent differs by product."""
+        given = {} if isinstance(self.demographics, pd.DataFrame) else self.demographics or {}
+        return self.availability is not None or any(isinstance(d, PairDistribution) for d in given.values())
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -78,22 +98,51 @@ class Population:
         rule = integration.build(shape.coefficients, shape.markets, generator)
         drawn = self.draw_demographics(np.diff(rule.offsets), streams, f"{role}/demographics")
         drawn = drawn or {"": np.ones(rule.weights.size)}
-        columns = model.bind_demographics(drawn)
+        pairs = self._draw_pairs(drawn, Meeting(rule.offsets, shape.products), streams, role)
+        availability = pairs.pop(_AVAILABILITY, None)
+        found = characteristics(model, drawn, pairs, availability)
         return Agents(
             market_offsets=rule.offsets,
             nodes=rule.nodes,
-            demographics=np.ascontiguousarray(columns.values(drawn).T),
+            demographics=found.common,
             weights=rule.weights,
-            demographic_names=columns.names,
+            demographic_names=found.names,
+            specific=found.specific,
         )
 
+    def _draw_pairs(
+        self, drawn: Mapping[str, NDArray[Any]], meeting: Meeting, streams: Streams, role: str
+    ) -> dict[str, Matrix]:
+        """Return what differs by agent and product, (J*, I) each; availability by a name of its own."""
+        pairs: dict[str, Matrix] = {}
+        given = {} if isinstance(self.demographics, pd.DataFrame) else self.demographics or {}
+        for name, distribution in given.items():
+            if isinstance(distribution, PairDistribution):
+                generator = streams.generator(f"{role}/demographics/{name}")
+                known, where = {**drawn, **pairs}, f"Scenario.demographics[{name!r}]"
+                pairs[name] = draw_pairs(where, distribution, generator, meeting, known)
+        if self.availability is None:
+            return pairs
+        how, where = self.availability, "Scenario.availability"
+        how = how if isinstance(how, PairDistribution) else PerAgentAndProduct(how)
+        known, generator = {**drawn, **pairs}, streams.generator(f"{role}/availability")
+        available = draw_pairs(where, how, generator, meeting, known)
+        if (available < 0).any():
+            got, why = float(available.min()), "it multiplies odds"
+            raise ConfigurationError(where, got, "zero, one or another number above zero", why)
+        return pairs | {_AVAILABILITY: available}
+
     def draw_demographics(self, counts: Integers, streams: Streams, role: str) -> dict[str, NDArray[Any]]:
-        """Return each demographic, (sum of counts,), ``counts[t]`` of them for market t."""
+        """Return each demographic that all products have in common, (sum of counts,), by name.
+
+        counts  (T,) how many there are for each market
+        """
         if isinstance(self.demographics, pd.DataFrame):
             rows = _resampled(self.demographics, counts, streams.generator(role))
             return {name: self.demographics[name].to_numpy()[rows] for name in self.names}
-        given = self.demographics or {}
-        return {name: draw(d, streams.generator(f"{role}/{name}"), counts) for name, d in given.items()}
+        given = (self.demographics or {}).items()
+        common = {name: d for name, d in given if not isinstance(d, PairDistribution)}
+        return {name: draw(d, streams.generator(f"{role}/{name}"), counts) for name, d in common.items()}
 
 
 def _representative(markets: int) -> Agents:

@@ -20,6 +20,7 @@ from blpsim.model.model import Model, ModelColumns, ModelNames
 from blpsim.model.ownership import OwnershipMatrix
 from blpsim.model.panel import Agents, Products
 from blpsim.model.parameters import Parameters
+from blpsim.model.specific import in_internal_order
 from blpsim.model.tables import group_codes
 from blpsim.simulate.generate import Shocks, true_blocks
 from blpsim.simulate.markets import Errors
@@ -107,6 +108,11 @@ class Redrawn:
     def names(self) -> ModelNames:
         """The labels of the model's columns, which parameters are named after."""
         return self._held.names
+
+    @property
+    def differs_by_product(self) -> bool:
+        """Whether something about an agent differs by product."""
+        return self.economy.agents.specific is not None
 
     def columns_of(self, model: Model) -> ModelColumns:
         """Return the columns that another model, as an estimator's, has on the economy's data.
@@ -200,7 +206,7 @@ class Redrawn:
             why = "without random coefficients consumers are alike"
             raise ConfigurationError("Redrawn.consumers", self.consumers, "None for a model without X2", why)
         self.consumers.check(len(held.names.x2))
-        if self.model.demographics is not None:
+        if self.model.demographics is not None or held.agents.specific is not None:
             drawn_rows(held.agents, np.zeros(held.products.markets, np.int64), np.random.default_rng(0))
 
 
@@ -218,7 +224,7 @@ def _held(economy: Economy, truth: Parameters) -> Held:
     return Held(
         names=columns.names,
         products=replace(products, order=None),
-        agents=economy.agents,
+        agents=in_internal_order(economy.agents, products),
         utilities=delta - xi + shift,
         costs=costs,
         residuals=Residuals(xi, omega, clusters),

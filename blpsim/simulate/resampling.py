@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from blpsim.arrays import Integers, Matrix
+from blpsim.arrays import Integers
 from blpsim.errors import ConfigurationError
 from blpsim.model.integration import Integration
 from blpsim.model.model import Model
 from blpsim.model.panel import Agents, Products
+from blpsim.model.specific import Characteristics, characteristics
 from blpsim.streams import Streams
 
 
@@ -58,6 +58,7 @@ def taken_agents(agents: Agents, markets: Integers) -> Agents:
         demographics=np.ascontiguousarray(agents.demographics[:, rows.places]),
         weights=agents.weights[rows.places],
         market_ids=None,
+        specific=None if agents.specific is None else agents.specific.taken(rows.places),
     )
 
 
@@ -94,37 +95,48 @@ class People:
             return Agents(market_offsets=np.arange(size + 1), nodes=empty, demographics=empty, weights=ones)
         generator = streams.generator(role) if integration.is_random else None
         rule = integration.build(len(model.bind(products.columns, ()).x2.names), size, generator)
-        labels, demographics = self._demographics(model, np.diff(rule.offsets), streams, role)
+        found = self._characteristics(model, np.diff(rule.offsets), streams, role)
         return Agents(
             market_offsets=rule.offsets,
             nodes=rule.nodes,
-            demographics=demographics,
+            demographics=found.common,
             weights=rule.weights,
-            demographic_names=labels,
+            demographic_names=found.names,
             market_ids=names,
+            specific=found.specific,
         )
 
     def labels(self, model: Model) -> tuple[str, ...]:
         """Return the labels of a model's demographics, made of the agents'."""
-        return () if model.demographics_formula is None else self._made(model, self.agents.demographics)[0]
+        everybody = np.arange(self.agents.number)
+        return () if model.demographics_formula is None else self._made(model, everybody).names
 
-    def _demographics(
+    def _characteristics(
         self, model: Model, counts: Integers, streams: Streams, role: str
-    ) -> tuple[tuple[str, ...], Matrix]:
-        """Return the labels and values, (D, I), of demographics for so many agents a market."""
-        if model.demographics_formula is None:
-            return (), np.empty((0, int(counts.sum())))
+    ) -> Characteristics:
+        """Return what so many agents a market are like, whole rows of these agents at a time."""
+        if model.demographics_formula is None and not self._has_availability:
+            return Characteristics((), np.empty((0, int(counts.sum()))), None)
         rows = drawn_rows(self.agents, counts, streams.generator(f"{role}/demographics"))
-        return self._made(model, np.ascontiguousarray(self.agents.demographics[:, rows]))
+        return self._made(model, rows)
 
-    def _made(self, model: Model, demographics: Matrix) -> tuple[tuple[str, ...], Matrix]:
-        """Return the labels and values of a model's demographics, made of this model's, (D, I)."""
-        names = self.agents.demographic_names
+    @property
+    def _has_availability(self) -> bool:
+        return self.agents.specific is not None and self.agents.specific.availability is not None
+
+    def _made(self, model: Model, rows: Integers) -> Characteristics:
+        """Return some agents' characteristics, a model's demographics made of this model's."""
+        names, specific = self.agents.demographic_names, self.agents.specific
+        demographics = np.ascontiguousarray(self.agents.demographics[:, rows])
+        specific = None if specific is None else specific.taken(rows)
         if model.demographics == self.model.demographics:
-            return names, demographics
-        named: Mapping[str, NDArray[Any]] = dict(zip(names, demographics, strict=True))
-        columns = model.bind_demographics(named)
-        return columns.names, np.ascontiguousarray(columns.values(named).T)
+            return Characteristics(names, demographics, specific)
+        named: dict[str, NDArray[Any]] = dict(zip(names, demographics, strict=True))
+        if specific is None:
+            return characteristics(model, named, {})
+        pairs = {names[place]: specific.demographics[s] for s, place in enumerate(specific.places)}
+        common = {name: values for name, values in named.items() if name not in pairs}
+        return characteristics(model, common or {"": np.ones(rows.size)}, pairs, specific.availability)
 
 
 def drawn_rows(agents: Agents, counts: Integers, generator: np.random.Generator) -> Integers:

@@ -36,7 +36,7 @@ from blpsim.simulate.generate import (
 )
 from blpsim.simulate.markets import Assign, Errors, Markets
 from blpsim.simulate.measurement import MeasuredShares
-from blpsim.simulate.population import Demographics, Population, Shape
+from blpsim.simulate.population import Availability, Demographics, Population, Shape
 from blpsim.simulate.redrawn import Redraw, Redrawn, check_economy
 from blpsim.simulate.residuals import Draw, residual_moments
 from blpsim.status import Status
@@ -81,7 +81,15 @@ class Scenario:
     consumers: Integration | None = None
     """Whose choices make the shares; None for a model without X2."""
     demographics: Demographics | None = None
-    """A distribution for each variable of the demographics, or a data frame to resample."""
+    """A distribution for each variable of the demographics, or a data frame to resample.
+
+    ``PerAgentAndProduct`` and ``Pairs`` make one differ by product, as the distance to a product.
+    """
+    availability: Availability | None = field(default=None, metadata=LATER)
+    """What multiplies each agent's odds of each product, zero where it is not in the choice set, as
+    ``Bernoulli(0.8)`` or ``Pairs``; None: everybody chooses among all. Agents of estimators have their own
+    draws of it. Where nobody can choose a product, there is no equilibrium.
+    """
     conduct: Conduct | Ownership | str = Conduct.BERTRAND
     """How firms set prices; with ``monopoly`` one decision maker sets all prices of a market, with an
     ``Ownership`` firms have each other's profits in mind."""
@@ -96,7 +104,7 @@ class Scenario:
     def __post_init__(self) -> None:
         """Refuse a process that could not be drawn, or whose parts contradict each other."""
         check_distributions("Scenario.characteristics", self.characteristics)
-        Population(demographics=self.demographics)
+        self._population()
         check_fields(self)
         object.__setattr__(self, "conduct", read_conduct("Scenario.conduct", self.conduct))
         object.__setattr__(self, "characteristics", dict(self.characteristics))
@@ -175,6 +183,11 @@ class Scenario:
         """The labels of the model's columns, which parameters are named after."""
         return self._truth.names
 
+    @property
+    def differs_by_product(self) -> bool:
+        """Whether something about an agent differs by product."""
+        return self._population().differs_by_product
+
     def truth_by_name(self) -> dict[str, float]:
         """Return the true values by name, as ``beta[prices]``; zeros that nobody frees are left out."""
         return self.truth.by_name(self.names)
@@ -231,9 +244,11 @@ class Scenario:
         integration  None for a model without X2, whose agents are alike
         role         begins the names of the streams that are used
         """
-        shape = Shape(products.markets, len(model.bind(_priced(products)).x2.names))
-        population = Population(demographics=self.demographics)
-        return population.draw(model, integration, shape, streams, role)
+        shape = Shape(products.markets, len(model.bind(_priced(products)).x2.names), products)
+        return self._population().draw(model, integration, shape, streams, role)
+
+    def _population(self) -> Population:
+        return Population(demographics=self.demographics, availability=self.availability)
 
     def _products(self, streams: Streams) -> Products:
         nests = None if self.nests is None else (cast(str, self.model.nests), self.nests)
@@ -243,7 +258,7 @@ class Scenario:
         return self.model.bind(_priced(products), self._demographics(self.model))
 
     def _demographics(self, model: Model) -> Columns:
-        names = Population(demographics=self.demographics).names
+        names = self._population().names
         return model.bind_demographics({name: np.ones(1) for name in names})
 
     def _solved(self, products: Products, columns: ModelColumns, agents: Agents, shocks: Shocks) -> Dataset:
@@ -328,6 +343,9 @@ class Scenario:
             expected = "an Integration" if random else "None for a model without X2"
             why = "random coefficients are integrated over consumers"
             raise ConfigurationError("Scenario.consumers", self.consumers, expected, why)
+        if self.availability is not None and not random:
+            why = "consumers without random coefficients are alike"
+            raise ConfigurationError("Scenario.availability", self.availability, "None without X2", why)
         if self.demographics is not None and self.model.demographics is None:
             why = "the model has no demographics"
             raise ConfigurationError("Scenario.demographics", list(self.demographics), "None", why)
