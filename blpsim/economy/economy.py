@@ -168,8 +168,7 @@ class Economy:
             formulas = f"{self.model.linear!r}, {self.model.nonlinear!r}"
             why = "with income effects the inclusive value is no measure in money"
             raise ConfigurationError("Economy.model", formulas, "utility linear in prices", why)
-        surplus = [c.weights @ (c.inclusive / -c.slopes[0]) for c in choices_by_market(demand)]
-        return np.array(surplus, np.float64)
+        return np.array([c.weights @ (c.inclusive / -c.slopes[0]) for c in choices_by_market(demand)])
 
     def hhi(self, firm_ids: ArrayLike | None = None, shares: ArrayLike | None = None) -> Vector:
         """Return the Herfindahl-Hirschman index of each market, (T,): 10,000 times the sum of squared shares.

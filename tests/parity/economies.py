@@ -97,7 +97,8 @@ def draw_agents(
     features: Features, markets: Array, dimensions: int, generator: np.random.Generator
 ) -> dict[str, Array] | None:
     """Return consumers: as many rows as the product rule needs, or 5 to 60 a market with their own nodes."""
-    if not features.nonlinear or (features.product_rule and not features.demographics):
+    known = features.demographics or features.availability
+    if not features.nonlinear or (features.product_rule and not known):
         return None
     unique = np.unique(markets)
     size = rule_size(features) if features.product_rule else 0
@@ -112,6 +113,28 @@ def draw_agents(
         agents["weights"] = raw / totals
         agents |= {f"nodes{k}": generator.normal(size=number) for k in range(dimensions)}
     return agents
+
+
+BY_PRODUCT = ("income", "age", "availability")
+"""What may differ by agent and product."""
+
+
+def differing_agents(
+    features: Features, agents: dict[str, Array], markets: Array, generator: np.random.Generator
+) -> dict[str, Array]:
+    """Return the agents with a column a product for what differs; one in each market can choose anything."""
+    number, most = agents["market_ids"].size, int(np.unique(markets, return_counts=True)[1].max())
+    found = {name: column for name, column in agents.items() if name not in features.by_product}
+    for name in features.by_product:
+        values = agents[name][:, None] + generator.normal(0, 0.4, (number, most))
+        found |= {f"{name}{j}": column for j, column in enumerate(values.T)}
+    if features.availability:
+        available = (generator.uniform(size=(number, most)) < 0.7).astype(float)
+        available[np.unique(agents["market_ids"], return_index=True)[1]] = 1.0
+        if features.availability == "scaled":
+            available *= generator.uniform(0.5, 1.0, available.shape)
+        found |= {f"availability{j}": column for j, column in enumerate(available.T)}
+    return found
 
 
 def rule(features: Features) -> pyblp.Integration:
@@ -209,6 +232,9 @@ def equilibrium(
         accumulate(errors, products["lag_indices"])
     demographics = pyblp.Formulation(formula(features.demographics, "0")) if features.demographics else None
     given = {name: column for name, column in products.items() if name != "lag_indices"}
+    ruled = features.product_rule
+    if ruled and agents is not None and features.availability:  # PyBLP would forget availability.
+        agents, ruled = agents | _rule_nodes(features, agents["market_ids"]), False
     simulation = pyblp.Simulation(
         formulations(economy_model(features)),
         given if ownership is None else given | {"ownership": ownership},
@@ -221,13 +247,21 @@ def equilibrium(
         omega=0.3 * errors[:, 1] if features.log_costs else errors[:, 1],
         agent_formulation=demographics,
         agent_data=None if agents is None else stacked(agents, "nodes"),
-        integration=rule(features) if features.product_rule else None,
+        integration=rule(features) if ruled else None,
         rc_types=features.rc_types or None,
         epsilon_scale=features.epsilon_scale,
         costs_type="log" if features.log_costs else "linear",
     )
     found = simulation.replace_endogenous(compute_gradients=False, compute_hessians=False)
     return {name: found.product_data[name].ravel() for name in ("prices", "shares")}
+
+
+def _rule_nodes(features: Features, markets: Array) -> dict[str, Array]:
+    """Return the rule's nodes and weights for agents of each market in turn."""
+    built = pyblp.build_integration(rule(features), len(features.nonlinear))
+    number = np.unique(markets).size
+    nodes = {f"nodes{k}": np.tile(column, number) for k, column in enumerate(built.nodes.T)}
+    return nodes | {"weights": np.tile(built.weights.ravel(), number)}
 
 
 def economy_model(features: Features) -> dict[str, Any]:

@@ -52,6 +52,10 @@ class Features:
     epsilon_scale: float
     covariances: int
     """Number of covariance instruments."""
+    by_product: tuple[str, ...]
+    """Demographics that differ by product."""
+    availability: str
+    """Which products agents can choose: "" all, "some" of them, or odds are "scaled" too."""
     string_ids: bool
     shuffled: bool
     cost_term: str = ""
@@ -100,6 +104,8 @@ class Features:
                 if kind != "levels"
             ),
             "sampled agents" if self.sampled else "",
+            "demographic by product" if self.by_product else "",
+            f"{self.availability} availability" if self.availability else "",
         ]
         used = (*self.linear, *self.nonlinear)
         return (*filter(None, chosen), *(term for term in PRICE_TERMS[1:] if term in used))
@@ -109,6 +115,7 @@ def draw_features(
     generator: np.random.Generator,
     owners: np.random.Generator | None,
     crossing: np.random.Generator | None,
+    pairs: np.random.Generator | None,
     *,
     nested: bool,
     ruled: bool,
@@ -117,6 +124,7 @@ def draw_features(
 
     owners    draws whether firms have others' profits in mind; None: they do not
     crossing  draws whether there are covariance moments; None: there are none
+    pairs     draws what differs by agent and product; None: nothing does
     nested    whether products may be in nests
     ruled     whether rules may be others than the product rule
     """
@@ -131,6 +139,9 @@ def draw_features(
     number = int(generator.choice([1, 2])) if nonlinear and (dropped or often(0.5)) else 0
     rules = generator.spawn(1)[0]
     nests = _nests(generator.spawn(1)[0]) if nested else ""
+    demographics = ("income", "age")[:number]
+    by_product, availability = _differing(pairs, demographics) if pairs and nonlinear else ((), "")
+    smooth = number == 0 and "log" not in rc_types and not nests and not availability
     return Features(
         supply=supply,
         log_costs=supply and often(0.5),
@@ -139,11 +150,11 @@ def draw_features(
         rc_types=rc_types,
         full_sigma=len(nonlinear) > 1 + dropped and often(0.5),
         dropped_sigma=dropped,
-        demographics=("income", "age")[:number],
+        demographics=demographics,
         demand_effects=_effects(generator),
         supply_effects=_effects(generator) if supply else (),
         product_rule=bool(nonlinear) and not dropped and often(0.4),
-        rule=_rule(rules, number == 0 and "log" not in rc_types and not nests) if ruled else "product",
+        rule=_rule(rules, smooth) if ruled else "product",
         method=str(generator.choice(["1s", "2s"])),
         weights=str(generator.choice(MOMENTS)),
         errors=str(generator.choice(MOMENTS)),
@@ -157,6 +168,8 @@ def draw_features(
         ownership=str(owners.choice(["", "partial", "asymmetric"])) if owners and supply else "",
         epsilon_scale=_epsilon_scale(generator.spawn(1)[0]) if ruled and not nested else 1.0,
         covariances=int(crossing.choice([1, 2])) if crossing and supply else 0,
+        by_product=by_product,
+        availability=availability,
         string_ids=often(0.5),
         shuffled=often(0.6),
     )
@@ -178,6 +191,12 @@ def with_later(features: Features, seed: int, generator: np.random.Generator) ->
         if set(types) != {"levels"}:
             found = replace(found, moment_types=types, demand_effects=(), supply_effects=())
     return found
+
+
+def _differing(generator: np.random.Generator, demographics: tuple[str, ...]) -> tuple[tuple[str, ...], str]:
+    """Return demographics that differ by product, and what is said of availability."""
+    differ = demographics[: generator.integers(1, 3)] if generator.uniform() < 0.7 else ()
+    return differ, str(generator.choice(["", "some", "scaled"]))
 
 
 def _rule(generator: np.random.Generator, smooth: bool) -> str:

@@ -18,6 +18,7 @@ from blpsim.model.layout import layout
 from blpsim.model.nests import nested
 from blpsim.model.ownership import OwnershipMatrix, price_setters
 from blpsim.model.panel import Products, offsets
+from blpsim.model.specific import specific_rows
 
 from .case import Case
 from .peer import SAMPLED, SEED
@@ -90,6 +91,7 @@ def own_demand(
         offsets=offsets(setting.products, setting.agents),
         nested=nested(setting.model, setting.products, start.rho(theta)),
         epsilon_scale=setting.model.epsilon_scale,
+        specific=specific_rows(setting.agents, setting.products, start.links),
     )
     return demand, setting.products
 

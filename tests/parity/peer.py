@@ -21,7 +21,7 @@ SAMPLED, SEED = 20, 7
 
 def peer_problem(case: Case) -> pyblp.Problem:
     """Return PyBLP's problem."""
-    agents, owned = case.agents, {} if case.ownership is None else {"ownership": case.ownership}
+    agents, owned = _agents(case), {} if case.ownership is None else {"ownership": case.ownership}
     formulated = case.model.get("demographics")
     return pyblp.Problem(
         formulations(case.model),
@@ -33,6 +33,17 @@ def peer_problem(case: Case) -> pyblp.Problem:
         epsilon_scale=case.model.get("epsilon_scale", 1.0),
         costs_type=case.model.get("costs", "linear"),
     )
+
+
+def _agents(case: Case) -> Columns | None:
+    """Return agents whose availability is theirs, too, where a rule makes nodes.
+
+    PyBLP then takes demographics market by market, but leaves availability in the order of the table's rows.
+    """
+    if case.agents is None or case.nodes is None or "availability0" not in case.agents:
+        return case.agents
+    order = np.argsort(case.agents["market_ids"], kind="stable")
+    return {name: column[order] for name, column in case.agents.items()}
 
 
 def formulations(model: Mapping[str, Any]) -> tuple[pyblp.Formulation | None, ...]:

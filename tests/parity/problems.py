@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import scipy.linalg
@@ -11,8 +11,10 @@ from numpy.typing import NDArray
 
 from .case import Case
 from .economies import (
+    BY_PRODUCT,
     Truth,
     costs_formula,
+    differing_agents,
     draw_agents,
     draw_instruments,
     draw_lags,
@@ -34,35 +36,63 @@ EARLIER = 40
 """Problems of smaller seeds are without nests, which every other may have from there on, new rules, and
 other ownership than by firms, which every third may have; some without nests have a scaled epsilon. Nor
 have they costs that depend on quantities, moments in innovations, or sampled agents, or covariance
-moments, which every seventh with a supply side has."""
+moments, which every seventh with a supply side has; every fifth may have demographics that differ by
+product, and agents with fewer products to choose from."""
 CANDIDATES = 800
 """Of whom agents are sampled, in each market."""
+
+
+class _Generators(NamedTuple):
+    """Children of another generator than the problem's own, which leave all its draws as they are."""
+
+    owners: np.random.Generator | None
+    later: np.random.Generator
+    crossing: np.random.Generator | None
+    pairs: np.random.Generator | None
+
+
+def _generators(seed: int) -> _Generators:
+    children = np.random.default_rng([19950701, seed]).spawn(12)
+    drawn = {"owners": seed % 3 == 0, "crossing": seed % 7 == 3, "pairs": seed % 5 == 3}
+    used = {name: seed >= EARLIER and is_drawn for name, is_drawn in drawn.items()}
+    places = {"owners": 8, "crossing": 10, "pairs": 11}
+    return _Generators(
+        later=children[9], **{name: children[places[name]] if used[name] else None for name in places}
+    )
+
+
+def _chosen(seed: int, generator: np.random.Generator, others: _Generators) -> Features:
+    features = draw_features(
+        generator,
+        others.owners,
+        others.crossing,
+        others.pairs,
+        nested=seed >= EARLIER and seed % 2 == 0,
+        ruled=seed >= EARLIER,
+    )
+    if seed >= EARLIER:
+        features = with_later(features, seed, others.later)
+    if features.moment_types:
+        features = dataclasses.replace(features, covariances=0)
+    if features.by_product or features.availability:
+        features = dataclasses.replace(features, sampled=False)
+    return features
 
 
 def random_case(seed: int) -> Case:
     """Return the problem of this seed, at parameters near those that made its data."""
     generator = np.random.default_rng([19950701, seed])
-    # Another generator's child leaves all other draws as they are.
-    owners = (
-        np.random.default_rng([19950701, seed]).spawn(9)[8] if seed >= EARLIER and seed % 3 == 0 else None
-    )
-    crossing = (
-        np.random.default_rng([19950701, seed]).spawn(11)[10] if seed >= EARLIER and seed % 7 == 3 else None
-    )
-    features = draw_features(
-        generator, owners, crossing, nested=seed >= EARLIER and seed % 2 == 0, ruled=seed >= EARLIER
-    )
-    later = np.random.default_rng([19950701, seed]).spawn(10)[9]
-    if seed >= EARLIER:
-        features = with_later(features, seed, later)
-    if features.moment_types:
-        features = dataclasses.replace(features, covariances=0)
+    others = _generators(seed)
+    owners, later, crossing, pairs = others
+    features = _chosen(seed, generator, others)
     products = draw_products(features, generator)
     if features.moment_types:
         products["lag_indices"] = draw_lags(products["market_ids"], later)
     ownership = None if owners is None else draw_ownership(features, products, owners)
     dimensions = len(features.nonlinear)
     agents = draw_agents(features, products["market_ids"], dimensions, generator)
+    if pairs is not None and agents is not None:
+        agents = differing_agents(features, agents, products["market_ids"], pairs)
     truth = draw_truth(features, generator)
     products |= equilibrium(features, products, agents, truth, generator, ownership)
     start = draw_start(features, truth, generator)
@@ -77,6 +107,8 @@ def random_case(seed: int) -> Case:
     if crossing is not None and features.covariances:
         products |= draw_covariance_instruments(features, products, crossing)
     order = new_order(products["x"].size, features, generator)
+    if pairs is not None and agents is not None:
+        agents = with_reordered_products(agents, products["market_ids"], order)
     case = Case(
         name=f"seed {seed}",
         model=model_of(features),
@@ -228,6 +260,19 @@ def reordered_ownership(ownership: Array, markets: Array, order: Array) -> Array
         before, after = np.flatnonzero(markets == market), np.flatnonzero(markets[order] == market)
         ranks = np.searchsorted(before, order[after])
         found[after, : after.size] = ownership[np.ix_(before, np.arange(before.size))][np.ix_(ranks, ranks)]
+    return found
+
+
+def with_reordered_products(agents: dict[str, Array], markets: Array, order: Array) -> dict[str, Array]:
+    """Return agents whose columns by product follow the new order of products' rows."""
+    found = {name: column.copy() for name, column in agents.items()}
+    names = [f"{name}{{}}" for name in BY_PRODUCT if f"{name}0" in agents]
+    for market in np.unique(markets):
+        before, after = np.flatnonzero(markets == market), np.flatnonzero(markets[order] == market)
+        mine = agents["market_ids"] == market
+        for j, rank in enumerate(np.searchsorted(before, order[after])):
+            for name in names:
+                found[name.format(j)][mine] = agents[name.format(rank)][mine]
     return found
 
 

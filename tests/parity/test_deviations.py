@@ -9,7 +9,7 @@ import blpsim as bs
 from tests.simulate.scenarios import scenario
 
 from .own import own_problem, own_solve
-from .peer import peer_problem, peer_solve
+from .peer import formulations, peer_problem, peer_solve, stacked
 from .problems import random_case
 
 CLIPPED = 3
@@ -17,6 +17,9 @@ CLIPPED = 3
 
 OWNED = 156
 """One with asymmetric ownership."""
+
+RULED = 238
+"""One with availability and nodes of a rule."""
 
 SCALED = 69
 """One with a scaled epsilon and utility linear in prices."""
@@ -55,6 +58,23 @@ def test_prices_imply_their_costs_where_the_weight_on_a_products_own_profits_is_
     np.testing.assert_allclose(found, case.products["prices"], rtol=1e-8)
     elsewhere = theirs.compute_prices(ownership=matrix, costs=costs).ravel()
     assert np.abs(elsewhere / case.products["prices"] - 1).max() > 0.01
+
+
+def test_availability_stays_with_its_agents_where_a_rule_makes_nodes():
+    """PyBLP takes demographics market by market then, but leaves availability in the order of the rows."""
+    case = random_case(RULED)
+    assert {"nested product rule", "scaled availability"} <= set(case.features)
+    assert (np.diff(np.unique(case.agents["market_ids"], return_inverse=True)[1]) < 0).any()
+    ours, theirs = own_solve(case, own_problem(case)), peer_solve(case, peer_problem(case))
+    assert np.abs(ours.delta - theirs.delta.ravel()).max() < 1e-10
+    asked = pyblp.Problem(
+        formulations(case.model),
+        stacked(case.products, "demand_instruments", "supply_instruments"),
+        pyblp.Formulation(case.model["demographics"]),
+        stacked(case.agents, "nodes"),
+        pyblp.Integration(case.rule, case.nodes),
+    )
+    assert np.abs(ours.delta - peer_solve(case, asked).delta.ravel()).max() > 0.01
 
 
 def test_simulation_error_is_what_estimates_with_other_agents_show():
