@@ -131,6 +131,8 @@ def differing_agents(
     if features.availability:
         available = (generator.uniform(size=(number, most)) < 0.7).astype(float)
         available[np.unique(agents["market_ids"], return_index=True)[1]] = 1.0
+        if features.product_rule:  # Where those who can choose weigh nothing, no mean utility makes a share.
+            available[:] = 1.0
         if features.availability == "scaled":
             available *= generator.uniform(0.5, 1.0, available.shape)
         found |= {f"availability{j}": column for j, column in enumerate(available.T)}

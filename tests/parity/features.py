@@ -183,7 +183,8 @@ def with_later(features: Features, seed: int, generator: np.random.Generator) ->
     """
     terms, kinds, samples = generator.spawn(3)
     sampled = bool(features.nonlinear) and not features.product_rule and samples.uniform() < 0.3
-    found = replace(features, sampled=sampled)
+    scaled = features.product_rule and features.availability
+    found = replace(features, sampled=sampled, availability="scaled" if scaled else features.availability)
     if seed % 10 in (0, 3, 8) and features.supply and terms.uniform() < 0.6:
         found = replace(found, cost_term=str(terms.choice(COST_TERMS)))
     if seed % 10 in (3, 8):

@@ -35,8 +35,8 @@ PROBLEMS = {
     105: {"supply", "log coefficient", "logit coefficient", "no price in X1"},
     91: {"supply", "linear costs", "scaled epsilon"},
     174: {"logit"},
-    158: {"supply", "demographic by product", "scaled availability"},
-    68: {"supply", "apart rho", "demographic by product", "scaled availability"},
+    127: {"supply", "demographic by product", "scaled availability"},
+    632: {"supply", "apart rho", "demographic by product", "some availability"},
 }
 TOLERANCE = 1e-7
 """Both end equilibria at derivatives of profit of 1e-12, where those of shares, some 1e-3, leave prices
