@@ -60,7 +60,9 @@ if TYPE_CHECKING:
     from blpsim.study.design import Design as Design
     from blpsim.study.load import load_design as load_design
     from blpsim.study.vary import vary as vary
+    from blpsim.summary.compare import compare as compare
     from blpsim.summary.diagnostics import diagnose as diagnose
+    from blpsim.summary.measures import Measure as Measure
     from blpsim.summary.summarize import summarize as summarize
     from blpsim.workflow import run as run
 
@@ -111,7 +113,9 @@ _NAMES = {
     "study.design": ("Design",),
     "study.load": ("load_design",),
     "study.vary": ("vary",),
+    "summary.compare": ("compare",),
     "summary.diagnostics": ("diagnose",),
+    "summary.measures": ("Measure",),
     "summary.summarize": ("summarize",),
     "workflow": ("run",),
 }

@@ -5,7 +5,7 @@ from __future__ import annotations
 import xarray as xr
 
 from blpsim.report.layout import Group, Page, Row, Section, names_along, opening, outcome
-from blpsim.report.numbers import NOTHING, Cell, share_with_error, with_error
+from blpsim.report.numbers import shown
 from blpsim.summary.diagnostics import DIAGNOSTICS, STATISTICS, Diagnosis
 from blpsim.summary.measures import wilson
 
@@ -43,9 +43,5 @@ def _row(here: xr.Dataset, statistic: str) -> Row:
     columns = (here[name].to_numpy().tolist() for name in ("diagnostic", "value", "mcse"))
     cells = []
     for name, value, mcse, low, high in zip(*columns, lower.tolist(), upper.tolist(), strict=True):
-        if name in _SHARES:
-            is_there = value == value
-            cells.append(share_with_error(value, mcse, low, high) if is_there else Cell(NOTHING, ""))
-        else:
-            cells.append(with_error(value, mcse))
+        cells.append(shown(value, mcse, low, high, is_share=name in _SHARES))
     return Row(statistic, "", "", tuple(cells))

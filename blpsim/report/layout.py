@@ -7,13 +7,10 @@ from typing import NamedTuple
 
 import xarray as xr
 
-from blpsim.report.numbers import Cell, share_with_error, with_error
+from blpsim.report.numbers import Cell, shown
 from blpsim.summary.failures import NOT_ATTEMPTED, USED, failures
-from blpsim.summary.measures import MEASURES
+from blpsim.summary.measures import Measure
 from blpsim.summary.summarize import Summary
-
-_LABELS = {measure.name: measure.label for measure in MEASURES}
-_SHARES = {measure.name for measure in MEASURES if measure.is_proportion}
 
 
 class Row(NamedTuple):
@@ -72,7 +69,7 @@ def performance(summary: Summary) -> Page:
 
 def heads(summary: Summary) -> tuple[str, ...]:
     """Return the measures' labels, with line breaks where they may be broken."""
-    return tuple(_LABELS.get(name, name) for name in names_along(summary.dataset, "measure"))
+    return tuple(measure.label for measure in summary.measures)
 
 
 def sections(summary: Summary) -> tuple[Section, ...]:
@@ -81,7 +78,10 @@ def sections(summary: Summary) -> tuple[Section, ...]:
     found = []
     for scenario in names_along(dataset, "scenario"):
         here = dataset.sel(scenario=scenario)
-        groups = (_group(here.sel(estimator=name), name) for name in names_along(here, "estimator"))
+        groups = (
+            _group(here.sel(estimator=name), name, summary.measures)
+            for name in names_along(here, "estimator")
+        )
         found.append(Section(scenario, tuple(group for group in groups if group.outcome)))
     return tuple(found)
 
@@ -99,7 +99,8 @@ def notes(summary: Summary) -> tuple[str, ...]:
     """Return what a reader must know to read the numbers."""
     dataset = summary.dataset
     level = f"{100 * dataset.attrs['level']:g}"
-    all_or_none = (dataset["mcse"] == 0) & dataset["measure"].isin(sorted(_SHARES)) & dataset["estimated"]
+    shares = [measure.name for measure in summary.measures if measure.is_proportion]
+    all_or_none = (dataset["mcse"] == 0) & dataset["measure"].isin(shares) & dataset["estimated"]
     varying = dataset["truth_varies"] & dataset["estimated"]
     usable = f"{', '.join(USED[:-1])} or {USED[-1]}"
     lines = {
@@ -108,35 +109,40 @@ def notes(summary: Summary) -> tuple[str, ...]:
         "true ~1  the truth differs by replication, this is its mean": varying.any(),
         f"coverage is that of {level} % confidence intervals; a rate of use has Wilson's 95 % interval": True,
         f"used are estimations that ended {usable}; no other enters a number": True,
+        "replications enter of which all of a scenario's estimators are usable": dataset.attrs["common"],
     }
     return tuple(line for line, applies in lines.items() if applies)
 
 
-def _group(here: xr.Dataset, estimator: str) -> Group:
+def _group(here: xr.Dataset, estimator: str, measures: tuple[Measure, ...]) -> Group:
     usable = int(here["usable"])
     names = [name for name in names_along(here, "parameter") if bool(here["estimated"].sel(parameter=name))]
-    rows = (_row(here.sel(parameter=name), name, usable) for name in names if usable)
+    rows = (_row(here.sel(parameter=name), name, measures) for name in names if usable)
     return Group(estimator, outcome(here), tuple(rows))
 
 
-def _row(here: xr.Dataset, parameter: str, usable: int) -> Row:
-    columns = (here[name].to_numpy().tolist() for name in ("measure", "value", "mcse", "lower", "upper"))
-    cells = []
-    for name, value, mcse, lower, upper in zip(*columns, strict=True):
-        is_share = name in _SHARES
-        cells.append(share_with_error(value, mcse, lower, upper) if is_share else with_error(value, mcse))
+def _row(here: xr.Dataset, parameter: str, measures: tuple[Measure, ...]) -> Row:
+    columns = (here[name].to_numpy().tolist() for name in ("value", "mcse", "lower", "upper"))
+    cells = tuple(
+        shown(value, mcse, lower, upper, is_share=measure.is_proportion)
+        for measure, value, mcse, lower, upper in zip(measures, *columns, strict=True)
+    )
     truth = f"{float(here['truth']):.4g}".replace("nan", "")
     if bool(here["truth_varies"]):
         truth = f"~{truth}"
-    return Row(parameter, truth, _lacking(here, usable), tuple(cells))
+    return Row(parameter, truth, _lacking(here), cells)
 
 
-def _lacking(here: xr.Dataset, usable: int) -> str:
-    """Return how many usable replications have no estimate or no standard error of this parameter."""
-    estimates = int(here["used"].sel(measure="empirical_se"))
-    errors = int(here["used"].sel(measure="mean_se"))
+def _lacking(here: xr.Dataset) -> str:
+    """Return how many replications lack an estimate or its standard error, and what to doubt."""
+    usable, estimates, errors = (int(here[name]) for name in ("entering", "estimates", "standard_errors"))
     lacks = {"no estimate": usable - estimates, "no standard error": estimates - errors}
-    return ", ".join(f"{count:,} with {what}" for what, count in lacks.items() if count)
+    parts = [f"{count:,} with {what}" for what, count in lacks.items() if count]
+    if bool(here["doubtful"]):
+        parts.append(
+            f"one replication is {100 * float(here['dominance']):.0f} % of squared errors: see medians"
+        )
+    return ", ".join(parts)
 
 
 def outcome(here: xr.Dataset) -> str:

@@ -44,6 +44,13 @@ def share_with_error(share: float, error: float, lower: float, upper: float) -> 
     return with_error(100 * share, 100 * error)
 
 
+def shown(value: float, error: float, lower: float, upper: float, *, is_share: bool) -> Cell:
+    """Return a measure: in percent where it is a share of replications, and a dash where there is none."""
+    if is_share and not math.isnan(value):
+        return share_with_error(value, error, lower, upper)
+    return with_error(value, error)
+
+
 def rounded(value: float, decimals: int) -> str:
     """Return a value with so many decimals; negative ones round before the decimal point."""
     return f"{round(value, decimals):z.{max(decimals, 0)}f}"

@@ -10,13 +10,14 @@ import pandas as pd
 import xarray as xr
 
 from blpsim.arrays import Matrix
-from blpsim.summary.failures import NOT_ATTEMPTED, status_counts, status_meanings
+from blpsim.summary.failures import NOT_ATTEMPTED, is_used, status_counts, status_meanings
 from blpsim.summary.influence import Measured, mean, measured, proportion, quiet
-from blpsim.summary.median import median
+from blpsim.summary.quantiles import median
 from blpsim.summary.summarize import HasResults, convergence, labelled, labels
 
 _CELL = ("scenario", "estimator", "statistic", "diagnostic")
 _CONVERGED = "converged"
+_TEST_SIZE = 0.05
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,6 +35,7 @@ class Diagnostic:
 DIAGNOSTICS = (
     Diagnostic(name="converged", label="converged\n%", is_proportion=True),
     Diagnostic(name="positive_hessian", label="Hessian\n>= 0, %", is_proportion=True),
+    Diagnostic(name="hansen_rejection", label="J test\nrejects, %", is_proportion=True),
     Diagnostic(name="seconds", label="seconds"),
     Diagnostic(name="objective_evaluations", label="objective\nevaluations"),
     Diagnostic(name="inversion_evaluations", label="inversion\nevaluations"),
@@ -64,7 +66,7 @@ def diagnose(study: HasResults | xr.Dataset) -> Diagnosis:
 
     A diagnostic that a replication lacks, as one that raised an exception does, is left out of it alone.
     Shares have a mean: how many converged, by gradient, Hessian and inversion, and how many Hessians that
-    were computed have no negative eigenvalue.
+    were computed have no negative eigenvalue. Hansen's test is at 5 %, over usable replications.
 
     Raises
     ------
@@ -108,6 +110,9 @@ def _values(results: xr.Dataset, name: str) -> Matrix:
     elif name == "positive_hessian":
         eigenvalue = _stored(results, "hessian_min_eigenvalue", dims)
         values = np.where(np.isnan(eigenvalue), np.nan, eigenvalue >= 0)
+    elif name == "hansen_rejection":
+        p, known = _stored(results, "hansen_p", dims), is_used(status).to_numpy()
+        values = np.where(known & ~np.isnan(p), p < _TEST_SIZE, np.nan)
     elif name == "inversion_evaluations_each":
         total, each = (_stored(results, f"{what}_evaluations", dims) for what in ("inversion", "objective"))
         with quiet():

@@ -8,6 +8,7 @@ Nothing here assumes normality, as the textbook errors of a standard deviation o
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -111,6 +112,66 @@ def proportion(happened: Matrix) -> Measured:
     with quiet():
         error = np.sqrt(share.value * (1 - share.value) / share.used)
     return _enough(share.value, error, share.used)
+
+
+def share(happened: Matrix) -> Influence:
+    """Return the share of ones among what is not NaN; its error by the rule is sqrt(p (1 - p) / n)."""
+    found = mean(happened)
+    with quiet():
+        shrink = np.sqrt(np.maximum(found.used - 1.0, 0.0) / found.used)
+        return Influence(
+            found.value, np.where(np.isnan(happened), 0.0, found.psi * shrink[..., None]), found.used
+        )
+
+
+def trimmed_mean(values: Matrix, proportion: float = 0.1) -> Influence:
+    """Return the mean of what is not NaN without a proportion at either end, over the last axis.
+
+    Influence values are those of Tukey and McLaughlin (1963): winsorized values about their mean.
+    """
+    ordered = np.sort(values, axis=-1)
+    used = np.int64(values.shape[-1]) - np.isnan(values).sum(axis=-1)
+    cut = np.floor(proportion * used).astype(np.int64)
+    place = np.arange(values.shape[-1])
+    kept = (place >= cut[..., None]) & (place < (used - cut)[..., None])
+    with quiet():
+        value = np.where(kept, ordered, 0.0).sum(axis=-1) / kept.sum(axis=-1)
+    if values.shape[-1] == 0:
+        return Influence(value, np.zeros_like(values), used)
+    ends = [np.take_along_axis(ordered, np.maximum(end, 0)[..., None], -1) for end in (cut, used - cut - 1)]
+    winsorized = mean(np.where(np.isnan(values), np.nan, np.clip(values, *ends)))
+    return Influence(value, winsorized.psi / (1 - 2 * proportion), used)
+
+
+def correlation(first: Matrix, second: Matrix) -> Influence:
+    """Return the correlation over replications where neither is NaN, over the last axis."""
+    lacking = np.isnan(first) | np.isnan(second)
+    one, other = (mean(np.where(lacking, np.nan, values)) for values in (first, second))
+    with quiet():
+        first, second = (
+            each.psi / np.sqrt((each.psi**2).sum(axis=-1) / each.used)[..., None] for each in (one, other)
+        )
+        value = (first * second).sum(axis=-1) / one.used
+        psi = first * second - value[..., None] * (first**2 + second**2) / 2
+    return Influence(value, np.where(lacking, 0.0, psi), one.used)
+
+
+def jackknife(function: Callable[[Matrix], Vector], values: Matrix) -> Influence:
+    """Return any function of replications with influence from leaving out one at a time, over the last axis.
+
+    function  from values (..., n) to a number a cell (...,), such that it uses what is not NaN
+    values    (..., n) replications
+
+    It is for smooth functions: the jackknife is wrong for medians and other quantiles.
+    """
+    n = values.shape[-1]
+    used = np.int64(n) - np.isnan(values).sum(axis=-1)
+    left_out = np.empty_like(values)
+    for place in range(n):
+        left_out[..., place] = function(np.delete(values, place, axis=-1))
+    left_out[np.isnan(values)] = np.nan
+    pseudo = mean(left_out)
+    return Influence(function(values), -pseudo.psi * (used - 1.0)[..., None], used)
 
 
 def _enough(value: Vector, error: Vector, used: Integers) -> Measured:

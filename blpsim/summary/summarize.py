@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol, cast
 
@@ -14,12 +14,14 @@ from blpsim.arrays import Matrix
 from blpsim.checks import check
 from blpsim.errors import StoreError
 from blpsim.summary.failures import attempted, is_used, status_counts, usable
-from blpsim.summary.influence import quiet
-from blpsim.summary.measures import MEASURES, Sample, sample, wilson
+from blpsim.summary.influence import mean, quiet
+from blpsim.summary.measures import MEASURES, Measure, chosen, wilson
+from blpsim.summary.sample import Sample, sample
 
 _NEEDED = ("estimate", "standard_error", "truth", "status")
 _CELL = ("scenario", "estimator", "parameter", "measure")
 _PAIR = ("scenario", "estimator")
+_FEWEST, _SHARE, _TIMES = 50, 0.1, 25
 
 
 class HasResults(Protocol):
@@ -39,17 +41,46 @@ class Summary:
     """``value, mcse, used, lower, upper`` (scenario, estimator, parameter, measure); ``attempted, usable,
     convergence, convergence_mcse, convergence_lower, convergence_upper`` (scenario, estimator); ``count``
     (scenario, estimator, status); ``estimated`` (scenario, estimator, parameter); ``truth, truth_varies``
-    (scenario, parameter). ``lower, upper`` are Wilson's 95 % interval and there for proportions only."""
+    (scenario, parameter). ``lower, upper`` are Wilson's 95 % interval and there for proportions only.
+    ``dominance, doubtful`` (scenario, estimator, parameter): the largest squared error's share of all, and
+    whether it is so large that means and squares may not have a limit."""
     table: pd.DataFrame
     """One row a number: scenario, estimator, parameter, measure, value, mcse, attempted, used, lower, upper.
     The measure "convergence" belongs to no parameter; its parameter is empty."""
+    measures: tuple[Measure, ...] = MEASURES
+    """What was measured."""
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What a reader should doubt: estimates that may have no moments, one line each."""
+        return tuple(
+            f"{scenario}, {estimator}, {parameter}: one replication makes up {100 * value:.0f} % of squared "
+            "errors; bias, RMSE and their errors may not exist, medians do"
+            for (scenario, estimator, parameter), value in self._doubtful()
+        )
+
+    def _doubtful(self) -> Iterator[tuple[tuple[str, str, str], float]]:
+        dataset = self.dataset
+        for place in np.argwhere(dataset["doubtful"].transpose(*_CELL[:3]).to_numpy()):
+            here = dict(zip(_CELL[:3], place.tolist(), strict=True))
+            cell = dataset["dominance"].isel(here)
+            names = (str(cell[name].item()) for name in _CELL[:3])
+            yield (next(names), next(names), next(names)), float(cell)
 
 
-def summarize(study: HasResults | xr.Dataset, level: float = 0.95) -> Summary:
+def summarize(
+    study: HasResults | xr.Dataset,
+    level: float = 0.95,
+    measures: Sequence[str | Measure] = MEASURES,
+    *,
+    common: bool = False,
+) -> Summary:
     """Return the performance of every estimator for every parameter in every scenario.
 
-    study   a study, or the dataset of its published store
-    level   of the confidence intervals whose coverage is measured
+    study     a study, or the dataset of its published store
+    level     of the confidence intervals whose coverage is measured; tests are at one minus it
+    measures  names, "all", or measures of your own; the table's eight by default
+    common    whether only replications enter of which all of a scenario's estimators are usable
 
     An estimate enters when its status is converged, evaluated or precision_limited; one without a
     standard error enters bias and RMSE but not coverage, so every measure counts its own replications.
@@ -59,18 +90,24 @@ def summarize(study: HasResults | xr.Dataset, level: float = 0.95) -> Summary:
     StoreError
         If the dataset lacks a variable, or a status has no meaning.
     ConfigurationError
-        If the level is not between 0 and 1.
+        If the level is not between 0 and 1, or a measure is unknown.
     """
     results = labelled(study, _NEEDED)
     check("level", level, float)
+    check("common", common, bool)
+    found = chosen(measures)
     counts = status_counts(results["status"])
-    dataset = _measures(results, level).merge(convergence(counts)).merge(_truths(results))
+    dataset = (
+        _measures(results, level, found, common=common).merge(convergence(counts)).merge(_truths(results))
+    )
     tried = (dataset["usable"] == 0) & dataset["truth"].notnull() & (dataset["attempted"] > 0)
-    dataset["estimated"] = ((dataset["used"] > 0).any("measure") | tried).transpose(*_CELL[:3])
+    dataset["entering"] = dataset["usable"] if not common else _common(results)
+    dataset["estimated"] = ((dataset["estimates"] > 0) | tried).transpose(*_CELL[:3])
     factors = {name: factor for name, factor in results.coords.items() if factor.dims == ("scenario",)}
     dataset = dataset.assign_coords({name: factors[name] for name in factors if name != "scenario"})
-    dataset.attrs = {**results.attrs, "level": level, "replications": results.sizes["replication"]}
-    return Summary(dataset=dataset, table=_table(dataset))
+    said = {"level": level, "replications": results.sizes["replication"], "common": common}
+    dataset.attrs = {**results.attrs, **said}
+    return Summary(dataset=dataset, table=_table(dataset), measures=found)
 
 
 def labelled(study: HasResults | xr.Dataset, needed: Iterable[str]) -> xr.Dataset:
@@ -85,17 +122,24 @@ def labelled(study: HasResults | xr.Dataset, needed: Iterable[str]) -> xr.Datase
     return results
 
 
-def _measures(results: xr.Dataset, level: float) -> xr.Dataset:
-    names = [measure.name for measure in MEASURES]
+def _measures(
+    results: xr.Dataset, level: float, measures: tuple[Measure, ...], *, common: bool
+) -> xr.Dataset:
+    names = [measure.name for measure in measures]
     coordinates = {name: labels(results, name) for name in _CELL[:3]} | {"measure": names}
     shape = tuple(len(names) for names in coordinates.values())
     value, mcse, used = np.full(shape, np.nan), np.full(shape, np.nan), np.zeros(shape, dtype=np.int64)
-    for scenario, estimator, cells in _samples(results, level):
-        for k, measure in enumerate(MEASURES):
+    dominance, estimates, errors = np.full(shape[:3], np.nan), used[..., 0].copy(), used[..., 0].copy()
+    for scenario, estimator, cells in samples(results, level, common=common):
+        for k, measure in enumerate(measures):
             cell = (scenario, estimator, slice(None), k)
-            value[cell], mcse[cell], used[cell] = measure.function(cells)
+            value[cell], mcse[cell], used[cell] = measure(cells)
+        here = (scenario, estimator)
+        dominance[here] = _dominance(cells)
+        estimates[here] = (~np.isnan(cells.estimate)).sum(axis=-1)
+        errors[here] = (~np.isnan(cells.standard_error)).sum(axis=-1)
     lower, upper = wilson(value, used)
-    shares = np.array([measure.is_proportion for measure in MEASURES])
+    shares = np.array([measure.is_proportion for measure in measures])
     variables = {
         "value": value,
         "mcse": mcse,
@@ -103,20 +147,51 @@ def _measures(results: xr.Dataset, level: float) -> xr.Dataset:
         "lower": np.where(shares, lower, np.nan),
         "upper": np.where(shares, upper, np.nan),
     }
-    return xr.Dataset({name: (_CELL, array) for name, array in variables.items()}, coords=coordinates)
+    large = np.maximum(_SHARE, _TIMES / np.maximum(estimates, 1))
+    doubtful = (estimates >= _FEWEST) & (dominance > large)
+    parts = {"dominance": dominance, "doubtful": doubtful, "estimates": estimates, "standard_errors": errors}
+    together = {name: (_CELL, array) for name, array in variables.items()}
+    return xr.Dataset(
+        {**together, **{name: (_CELL[:3], array) for name, array in parts.items()}}, coords=coordinates
+    )
 
 
-def _samples(results: xr.Dataset, level: float) -> Iterator[tuple[int, int, Sample]]:
-    """Yield scenario, estimator and their replications, one at a time so that arrays stay in cache."""
+def _common(results: xr.Dataset) -> xr.DataArray:
+    """Return how many replications all of a scenario's estimators share, (scenario, estimator)."""
     used = is_used(results["status"])
+    asked = used.any("replication")
+    return (used & (used | ~asked).all("estimator")).sum("replication").transpose(*_PAIR)
+
+
+def _dominance(cells: Sample) -> Matrix:
+    """Return the largest squared error's share of all; from the mean where there is no truth."""
+    with quiet():
+        center = np.where(np.isnan(cells.error).all(axis=-1), mean(cells.spread).value, 0.0)
+        squares = (cells.spread - center[..., None]) ** 2
+        squares = np.where(np.isnan(squares), 0.0, squares)
+        largest: Matrix = squares.max(axis=-1, initial=0.0) / squares.sum(axis=-1)
+    return largest
+
+
+def samples(results: xr.Dataset, level: float, *, common: bool = False) -> Iterator[tuple[int, int, Sample]]:
+    """Yield scenario, estimator and their replications, one at a time so that arrays stay in cache.
+
+    common  whether only replications enter of which all of the scenario's estimators are usable; estimators
+            that never are do not count
+    """
+    used = is_used(results["status"])
+    names = [name for name in ("estimate", "standard_error", "truth", "at_bound") if name in results]
     for scenario in range(results.sizes["scenario"]):
-        here = results[["estimate", "standard_error", "truth"]].assign(used=used).isel(scenario=scenario)
+        here = results[names].assign(used=used).isel(scenario=scenario)
         truth = _rows(here["truth"].broadcast_like(here["replication"]))
         usable_here = here["used"].transpose("estimator", "replication").to_numpy()
+        if common:
+            usable_here = usable_here & usable_here[usable_here.any(axis=-1)].all(axis=0)
         estimates, errors = _rows(here["estimate"]), _rows(here["standard_error"])
+        bounds = _rows(here["at_bound"]) if "at_bound" in names else np.full(estimates.shape, np.nan)
         for estimator, enters in enumerate(usable_here):
             estimate = np.where(enters, estimates[estimator], np.nan)
-            yield scenario, estimator, sample(estimate, errors[estimator], truth, level)
+            yield scenario, estimator, sample(estimate, errors[estimator], truth, level, bounds[estimator])
 
 
 def _rows(variable: xr.DataArray) -> Matrix:

@@ -59,7 +59,7 @@ def test_evaluations_of_the_inversion_are_also_told_per_evaluation_of_the_object
 
 
 def test_the_table_has_a_row_for_each_number_that_there_is(made):
-    table = diagnose(made.drop_vars("inversion_failures")).table
+    table = diagnose(made.drop_vars("inversion_failures").assign(hansen_p=made["objective"])).table
     assert table.columns.tolist() == [
         "scenario",
         "estimator",
@@ -78,3 +78,12 @@ def test_the_table_has_a_row_for_each_number_that_there_is(made):
 def test_a_dataset_without_statuses_is_refused(made):
     with pytest.raises(StoreError, match="expected a variable status"):
         diagnose(made.drop_vars("status"))
+
+
+def test_hansens_test_rejects_at_five_percent_over_usable_replications(made):
+    p = RANDOM.random(ENDED.shape) / 10
+    made["hansen_p"] = (DIMS, np.where(np.arange(60) % 4 == 0, np.nan, p))
+    enters = np.isin(ENDED[0, 0], (1, 3, 4)) & (np.arange(60) % 4 != 0)
+    diagnosis = diagnose(made)
+    assert number(diagnosis, "hansen_rejection") == pytest.approx((p[0, 0, enters] < 0.05).mean())
+    assert number(diagnosis, "hansen_rejection", variable="used") == enters.sum()

@@ -1,7 +1,19 @@
 import numpy as np
 import pytest
 
-from blpsim.summary.influence import mean, measured, proportion, ratio, root, smooth, standard_deviation
+from blpsim.summary.influence import (
+    correlation,
+    jackknife,
+    mean,
+    measured,
+    proportion,
+    ratio,
+    root,
+    share,
+    smooth,
+    standard_deviation,
+    trimmed_mean,
+)
 
 DRAWS = np.random.default_rng(3).gamma(2.0, size=(4, 60))
 
@@ -97,3 +109,42 @@ def test_an_infinite_estimate_is_not_passed_over():
     found = measured(mean(np.array([[1.0, np.inf, 2.0]])))
     assert found.value.item() == np.inf
     assert found.used.item() == 3
+
+
+def test_the_jackknife_leaves_out_one_at_a_time():
+    def variation(values):
+        return np.nanstd(values, axis=-1, ddof=1) / np.nanmean(values, axis=-1)
+
+    values = DRAWS[:, :12].copy()
+    values[1, 3] = np.nan
+    found = measured(jackknife(variation, values))
+    for row, value, error in zip(values, found.value, found.error, strict=True):
+        known = row[~np.isnan(row)]
+        n = known.size
+        without = np.array([np.delete(known, k).std(ddof=1) / np.delete(known, k).mean() for k in range(n)])
+        assert value == pytest.approx(known.std(ddof=1) / known.mean())
+        assert error == pytest.approx(np.sqrt((n - 1) / n * ((without - without.mean()) ** 2).sum()))
+
+
+def test_a_share_has_the_error_of_a_proportion_by_the_one_rule():
+    happened = np.array([[1.0, 0, 1, 1, np.nan], [1, 1, 1, 1, 1], [np.nan] * 5])
+    np.testing.assert_allclose(measured(share(happened)), proportion(happened), rtol=1e-14)
+
+
+def test_a_trimmed_mean_is_the_mean_of_the_middle():
+    values = DRAWS.copy()
+    values[2, 7] = np.nan
+    found = trimmed_mean(values, 0.1)
+    for row, value in zip(values, found.value, strict=True):
+        known = np.sort(row[~np.isnan(row)])
+        cut = int(0.1 * known.size)
+        assert value == pytest.approx(known[cut:-cut].mean())
+
+
+def test_a_correlation_leaves_out_what_either_lacks():
+    other = DRAWS + np.random.default_rng(8).normal(size=DRAWS.shape)
+    other[0, :9] = np.nan
+    found = correlation(DRAWS, other)
+    assert found.used.tolist() == [51, 60, 60, 60]
+    expected = np.corrcoef(DRAWS[0, 9:], other[0, 9:])[0, 1]
+    assert found.value[0] == pytest.approx(expected)

@@ -6,7 +6,7 @@ import pytest
 import xarray as xr
 
 from blpsim.errors import ConfigurationError, StoreError
-from blpsim.summary.measures import MEASURES
+from blpsim.summary.measures import MEASURES, Measure
 from blpsim.summary.summarize import summarize
 from tests.summary.made import column, number, results
 from tests.wrong_values import refused_values
@@ -170,6 +170,40 @@ def test_a_lower_level_covers_less():
         summarize(made, level=0.5).dataset["value"].sel(measure="coverage")
         < summarize(made).dataset["value"].sel(measure="coverage")
     ).all()
+
+
+def test_an_estimate_that_one_replication_dominates_is_doubted():
+    errors = np.random.default_rng(5).normal(size=(1, 2, 400, 1))
+    assert summarize(results(errors)).warnings == ()
+    errors[0, 1, 17, 0] = 60.0
+    found = summarize(results(errors))
+    assert len(found.warnings) == 1
+    assert found.warnings[0].startswith("s0, e1, beta[x0]: one replication makes up 90 % of squared errors;")
+    assert found.dataset["doubtful"].squeeze().values.tolist() == [False, True]
+    untold = summarize(results(errors + 1_000, truth=np.nan))
+    assert untold.dataset["doubtful"].squeeze().values.tolist() == [False, True]
+
+
+def test_few_replications_are_not_doubted_for_their_largest():
+    assert summarize(results(np.random.default_rng(5).normal(size=(9, 9, 20, 9)))).warnings == ()
+
+
+def test_measures_are_those_asked_for_and_shares_have_wilsons_interval():
+    mine = Measure(name="mine", function=lambda cells: cells.error > 0, is_proportion=True)
+    found = summarize(results(ESTIMATES, ERRORS, 0.25, ENDED), measures=["power", mine])
+    assert found.dataset["measure"].values.tolist() == ["power", "mine"]
+    enters = np.isin(ENDED[0, 0], (1, 3, 4))
+    positive = (ESTIMATES[0, 0, enters, 0] > 0.25).mean()
+    assert number(found, "mine", scenario="s0", estimator="e0", parameter="beta[x0]") == positive
+    lower, upper = found.dataset["lower"], found.dataset["upper"]
+    assert ((lower < found.dataset["value"]) & (found.dataset["value"] < upper)).all()
+
+
+def test_mass_at_a_bound_is_a_share_of_usable_replications():
+    made = results(column(1, 2, 3, 4, 5), status=[[[1, 1, 1, 1, 14]]])
+    made["at_bound"] = made["estimate"].copy(data=column(1, 0, 0, 0, 1))
+    found = summarize(made, measures=["at_bound"])
+    assert (number(found, "at_bound"), number(found, "at_bound", "used")) == (0.25, 4)
 
 
 @pytest.mark.parametrize("name", ["estimate", "standard_error", "truth", "status"])

@@ -1,7 +1,7 @@
-"""Medians and their Monte Carlo standard errors, from order statistics.
+"""Medians and other quantiles with their Monte Carlo standard errors, from order statistics.
 
-From 20 replications on by the distance between two order statistics (McKean and Schrader 1984); below,
-by the bootstrap's exact variance (Hutson and Ernst 2000), which needs no random numbers.
+Medians: from 20 replications on by the distance between two order statistics (McKean and Schrader 1984);
+below, by the bootstrap's exact variance (Hutson and Ernst 2000), which needs no random numbers.
 """
 
 from __future__ import annotations
@@ -10,9 +10,10 @@ from functools import lru_cache
 from math import comb
 
 import numpy as np
+from scipy.special import betainc
 
 from blpsim.arrays import Integers, Matrix, Vector
-from blpsim.summary.influence import Measured, quiet
+from blpsim.summary.influence import Influence, Measured, mean, quiet
 
 _FEW = 20
 _TWO_SIDED = 1.96
@@ -29,6 +30,50 @@ def median(values: Matrix) -> Measured:
         if np.any(here := used == few):
             error[here] = _bootstrap_error(ordered[here][:, :few])
     return Measured(np.where(used > 1, value, np.nan), np.where(used > 1, error, np.nan), used)
+
+
+def median_influence(values: Matrix) -> Influence:
+    """Return the median with influence values: whether a replication is above it, scaled to its error.
+
+    So a median enters differences and ratios by the one rule, and paired medians get a paired error.
+    """
+    value, error, used = median(values)
+    return Influence(value, above(values, value, error, used), used)
+
+
+def quantile(values: Matrix, probability: float) -> Influence:
+    """Return a quantile of what is not NaN, over the last axis, interpolated between order statistics.
+
+    Its error is the exact one of the bootstrap of the nearest order statistic (Maritz and Jarrett 1978).
+    """
+    ordered = np.sort(values, axis=-1)
+    used = np.int64(values.shape[-1]) - np.isnan(values).sum(axis=-1)
+    place = probability * np.maximum(used - 1, 0)
+    below = np.floor(place).astype(np.int64)
+    low = _ranked(ordered, below + 1)
+    with quiet():
+        step = np.where(place > below, (place - below) * (_ranked(ordered, below + 2) - low), 0.0)
+    value, error = low + step, np.full(used.shape, np.nan)
+    for count in np.unique(used[used > 1]).tolist():
+        here = used == count
+        rank = min(max(round(probability * (count - 1)) + 1, 1), count)
+        weights = np.diff(betainc(rank, count - rank + 1, np.arange(count + 1) / count))
+        rows = ordered[here][..., :count]
+        center = (rows @ weights)[..., None]
+        error[here] = np.sqrt((rows - center) ** 2 @ weights)
+    value = np.where(used > 1, value, np.nan)
+    return Influence(value, above(values, value, error, used), used)
+
+
+def above(values: Matrix, value: Vector, error: Vector, used: Integers) -> Matrix:
+    """Return influence values of an order statistic that give it its error, of the values' shape."""
+    missing = np.isnan(values)
+    side = mean(np.where(missing, np.nan, np.sign(values - value[..., None]))).psi
+    with quiet():
+        size = np.sqrt(np.einsum("...i,...i->...", side, side) / (used * (used - 1.0)))
+        scale = np.where(size > 0, error / size, 0.0)
+        psi: Matrix = side * np.where(used > 1, scale, 0.0)[..., None]
+    return psi
 
 
 def _ranked(ordered: Matrix, rank: Integers) -> Vector:

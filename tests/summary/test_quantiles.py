@@ -3,7 +3,8 @@ from itertools import product
 import numpy as np
 import pytest
 
-from blpsim.summary.median import median
+from blpsim.summary.influence import measured
+from blpsim.summary.quantiles import median, median_influence, quantile
 
 
 @pytest.mark.parametrize("n", [2, 3, 4, 5, 6])
@@ -42,3 +43,32 @@ def test_none_or_one_replication_has_no_median():
     assert np.isnan(found.value).all()
     assert np.isnan(found.error).all()
     assert np.isnan(median(np.empty((2, 0))).value).all()
+
+
+@pytest.mark.parametrize(("probability", "rank"), [(0, 1), (0.25, 2), (0.5, 3), (0.8, 4), (1, 5)])
+def test_the_error_of_a_quantile_is_that_of_its_order_statistic_in_all_resamples(probability, rank):
+    draws = np.random.default_rng(5).exponential(size=5)
+    resamples = np.sort(list(product(draws, repeat=5)), axis=1)[:, rank - 1]
+    found = measured(quantile(draws[None, :], probability))
+    assert found.value.item() == pytest.approx(np.quantile(draws, probability), rel=1e-12)
+    assert found.error.item() == pytest.approx(resamples.std(), rel=1e-9)
+
+
+@pytest.mark.filterwarnings("error")
+def test_a_quantile_is_of_what_is_there():
+    draws = np.random.default_rng(6).normal(size=(4, 30))
+    draws[0], draws[1, 1:], draws[2, ::3] = np.nan, np.nan, np.nan
+    found = measured(quantile(draws, 0.75))
+    assert np.isnan(found.value).tolist() == [True, True, False, False]
+    assert found.used.tolist() == [0, 1, 20, 30]
+    known = draws[2, ~np.isnan(draws[2])]
+    assert found.value[2] == pytest.approx(np.quantile(known, 0.75))
+    assert found.error[2] == pytest.approx(measured(quantile(known[None, :], 0.75)).error.item())
+
+
+@pytest.mark.parametrize("n", [3, 12, 100])
+def test_a_medians_influence_gives_back_its_error(n):
+    draws = np.random.default_rng(n).normal(size=(2, n))
+    draws[1, 0] = np.nan
+    np.testing.assert_allclose(measured(median_influence(draws)), median(draws), rtol=1e-12)
+    assert measured(median_influence(np.ones((1, n)))).error.item() == 0.0
