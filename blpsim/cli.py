@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -102,23 +103,32 @@ def status(store: Path, as_json: bool) -> None:
 @commands.command()
 @store_argument
 @click.option(
-    "--format", "form", type=click.Choice(["text", "markdown", "csv"]), default="text", show_default=True
+    "--format",
+    "form",
+    type=click.Choice(["text", "markdown", "latex", "html", "csv"]),
+    default="text",
+    show_default=True,
 )
 @click.option("--diagnostics", is_flag=True, help="Evaluations, failures and time instead of performance.")
-def summarize(store: Path, form: str, diagnostics: bool) -> None:
+@click.option("--measures", metavar="NAMES", help="Such as bias,rmse,coverage, or all.")
+@click.option("--rows", metavar="NAMES", help="What rows are: scenario, estimator, parameter, measure.")
+@click.option("--columns", metavar="NAMES", help="What columns are.")
+@click.option("--common", is_flag=True, help="Only replications of which all estimators are usable.")
+@click.option("--published", type=click.Path(path_type=Path), help="CSV of published numbers, shown beside.")
+def summarize(store: Path, form: str, **options: str | bool | Path | None) -> None:
     """Print how each estimator did, every number with its Monte Carlo standard error."""
-    from blpsim.report import tables
+    from blpsim.report.tables import Table, table
     from blpsim.store.study import open_study
-    from blpsim.summary.diagnostics import diagnose
-    from blpsim.summary.summarize import summarize as summary_of
 
-    writers: dict[str, Callable[[Any], str]] = {
-        "text": tables.text,
-        "markdown": tables.markdown,
-        "csv": tables.csv,
-    }
-    shown = (diagnose if diagnostics else summary_of)(open_study(store))
-    click.echo(writers[form](shown).rstrip("\n"))
+    wanted: dict[str, Any] = {"form": form} | options
+    for name in ("measures", "rows", "columns"):
+        wanted[name] = _listed(wanted[name] or "")
+    click.echo(table(open_study(store), Table(**wanted)).rstrip("\n"))
+
+
+def _listed(names: str) -> tuple[str, ...]:
+    """Return names that commas separate; those inside of brackets separate nothing."""
+    return tuple(name.strip() for name in re.split(r",(?![^\[]*\])", names) if name.strip())
 
 
 @commands.command()

@@ -226,3 +226,28 @@ def test_a_changed_design_is_refused_with_the_reason(blpsim, folder):
     assert code == 1
     assert "estimator 'mean' is" in err
     assert len(err.splitlines()) == 1
+
+
+@pytest.mark.usefixtures("ran")
+def test_summarize_prints_latex_and_html_and_tables_of_chosen_rows_and_columns(blpsim, tmp_path):
+    assert "\\toprule" in blpsim("summarize", "results/toy", "--format", "latex")[1]
+    assert "<thead>" in blpsim("summarize", "results/toy", "--format", "html")[1]
+    layout = ("--rows", "scenario,parameter", "--columns", "estimator,measure", "--measures", "bias,rmse")
+    code, out, _ = blpsim("summarize", "results/toy", *layout)
+    assert code == 0
+    assert out.count("RMSE") == 2
+    rows = list(csv.DictReader(io.StringIO(blpsim("summarize", "results/toy", "--format", "csv")[1])))
+    row = next(row for row in rows if row["measure"] == "bias")
+    names = {name: row[name] for name in ("scenario", "estimator", "parameter", "measure")}
+    with (tmp_path / "published.csv").open("w", newline="") as file:
+        writer = csv.DictWriter(file, [*names, "published"])
+        writer.writeheader()
+        writer.writerow(names | {"published": row["value"]})
+    assert "0.0" in blpsim("summarize", "results/toy", "--published", str(tmp_path / "published.csv"))[1]
+
+
+@pytest.mark.usefixtures("ran")
+def test_summarize_refuses_a_layout_in_one_line(blpsim):
+    code, _, err = blpsim("summarize", "results/toy", "--rows", "scenario", "--columns", "colour")
+    assert code == 1
+    assert err.startswith("error: columns = colour: expected names among scenario, estimator")

@@ -127,10 +127,13 @@ def _row(here: xr.Dataset, parameter: str, measures: tuple[Measure, ...]) -> Row
         shown(value, mcse, lower, upper, is_share=measure.is_proportion)
         for measure, value, mcse, lower, upper in zip(measures, *columns, strict=True)
     )
+    return Row(parameter, truth_of(here), _lacking(here), cells)
+
+
+def truth_of(here: xr.Dataset) -> str:
+    """Return a parameter's true value, the mean after "~" where it varies, nothing where there is none."""
     truth = f"{float(here['truth']):.4g}".replace("nan", "")
-    if bool(here["truth_varies"]):
-        truth = f"~{truth}"
-    return Row(parameter, truth, _lacking(here), cells)
+    return f"~{truth}" if bool(here["truth_varies"]) else truth
 
 
 def _lacking(here: xr.Dataset) -> str:

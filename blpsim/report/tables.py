@@ -1,15 +1,26 @@
-"""Tables of performance: text for a terminal or a pipe, markdown, and CSV."""
+"""Tables of performance: text for a terminal or a pipe, markdown, LaTeX, HTML and CSV."""
 
 from __future__ import annotations
 
 import textwrap
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, NamedTuple
 
+import pandas as pd
+import xarray as xr
+
+from blpsim.checks import check_fields
+from blpsim.errors import ConfigurationError, DataError
 from blpsim.report.diagnostics import work
+from blpsim.report.formats import WRITERS
+from blpsim.report.grid import DIMENSIONS, comparison, pivot, whole
 from blpsim.report.layout import Page, Row, Section, performance
-from blpsim.summary.diagnostics import Diagnosis
-from blpsim.summary.summarize import Summary
+from blpsim.summary.diagnostics import Diagnosis, diagnose
+from blpsim.summary.measures import MEASURES
+from blpsim.summary.published import beside
+from blpsim.summary.summarize import HasResults, Summary, summarize
 
 _NARROWEST_RULE = 40
 
@@ -53,6 +64,83 @@ def markdown(shown: Summary | Diagnosis) -> str:
 def csv(shown: Summary | Diagnosis) -> str:
     """Return one line a number, in full precision: the ``table`` of a summary or a diagnosis."""
     return shown.table.to_csv(index=False, lineterminator="\n")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Table:
+    """Which table of a study to write, and how."""
+
+    form: Literal["text", "markdown", "latex", "html", "csv"] = "text"
+    """The format."""
+    diagnostics: bool = False
+    """Whether evaluations, failures and time are shown instead of performance."""
+    measures: tuple[str, ...] = ()
+    """Names of measures, or "all"; left empty, the usual ones, or those that were published."""
+    rows: tuple[str, ...] = ()
+    """What rows are, outermost first; with ``columns``, or neither."""
+    columns: tuple[str, ...] = ()
+    """What columns are, outermost first."""
+    common: bool = False
+    """Whether only replications enter of which all estimators of a scenario are usable."""
+    published: Path | None = None
+    """A CSV file of published numbers to show beside the study's."""
+
+    def __post_init__(self) -> None:
+        """Refuse fields of wrong types, and options of which one would be ignored."""
+        check_fields(self)
+        special = (
+            ("rows and columns", bool(self.rows or self.columns)),
+            ("published", self.published is not None),
+            ("diagnostics", self.diagnostics),
+        )
+        used = [name for name, is_used in special if is_used]
+        if len(used) > 1:
+            why = "each is a table of its own"
+            raise ConfigurationError("summarize", " with ".join(used), "one of them", why)
+        if self.diagnostics and (self.measures or self.common):
+            got = "diagnostics with measures or common"
+            raise ConfigurationError("summarize", got, "one of them", "diagnostics are of all estimations")
+        if bool(self.rows) != bool(self.columns):
+            got = f"{', '.join(self.rows or self.columns)} alone"
+            raise ConfigurationError("rows and columns", got, "both, or neither", "a table needs both")
+
+
+def table(study: HasResults | xr.Dataset, wanted: Table) -> str:
+    """Return a study's table in the format that is asked for.
+
+    Raises
+    ------
+    ConfigurationError
+        If a measure or a dimension is unknown.
+    DataError
+        If published numbers cannot be read or found.
+    """
+    if wanted.published is not None:
+        return _beside(study, wanted, wanted.published)
+    found: Summary | Diagnosis
+    if wanted.diagnostics:
+        found = diagnose(study)
+    else:
+        found = summarize(study, measures=wanted.measures or MEASURES, common=wanted.common)
+    if wanted.form == "csv":
+        return csv(found)
+    if wanted.rows and isinstance(found, Summary):
+        return WRITERS[wanted.form](pivot(found, wanted.rows, wanted.columns))
+    pages = {"text": text, "markdown": markdown}
+    return pages[wanted.form](found) if wanted.form in pages else WRITERS[wanted.form](whole(found))
+
+
+def _beside(study: HasResults | xr.Dataset, wanted: Table, path: Path) -> str:
+    try:
+        numbers = pd.read_csv(path, dtype={name: str for name in DIMENSIONS}, keep_default_na=False)
+    except (OSError, ValueError) as error:
+        raise DataError("published", str(path), "a CSV file with a header", str(error)) from error
+    named = tuple(name for name in dict.fromkeys(numbers.get("measure", ())) if name != "convergence")
+    summary = summarize(study, measures=wanted.measures or named or MEASURES, common=wanted.common)
+    found = beside(summary, numbers)
+    if wanted.form == "csv":
+        return found.to_csv(index=False, lineterminator="\n")
+    return WRITERS[wanted.form](comparison(found))
 
 
 def _page(shown: Summary | Diagnosis) -> Page:
