@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 import click
 
@@ -124,6 +124,23 @@ def summarize(store: Path, form: str, **options: str | bool | Path | None) -> No
     for name in ("measures", "rows", "columns"):
         wanted[name] = _listed(wanted[name] or "")
     click.echo(table(open_study(store), Table(**wanted)).rstrip("\n"))
+
+
+@commands.command()
+@store_argument
+@click.option("--output", required=True, type=click.Path(path_type=Path), help="The folder to write into.")
+@click.option(
+    "--figures",
+    multiple=True,
+    type=click.Choice(["svg", "pdf", "png"]),
+    help="Write the figures as files, too, in this format.",
+)
+def report(store: Path, output: Path, figures: tuple[Literal["svg", "pdf", "png"], ...]) -> None:
+    """Write a page of the study: one HTML file with tables, figures and downloads."""
+    from blpsim.report.page import write
+    from blpsim.store.study import open_study
+
+    click.echo(write(open_study(store), output, figures))
 
 
 def _listed(names: str) -> tuple[str, ...]:

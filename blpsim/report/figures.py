@@ -280,12 +280,12 @@ def _multiples(
         grid = figure.subplots(rows, columns, squeeze=False, sharey="row" if legend is None else "none")
         for axes, name in zip(grid.flat, names, strict=False):
             draw(axes, name)
-        if below:
-            figure.supxlabel(below, fontsize=7)
         for axes in grid.flat[len(names) :]:
             axes.set_axis_off()
         if legend:
-            figure.legend(*legend, loc="outside lower center", ncols=3, frameon=False, fontsize=7)
+            figure.legend(
+                *legend, loc="outside lower center", ncols=3, frameon=False, fontsize=7, title=below
+            )
     return figure
 
 

@@ -15,6 +15,7 @@ from blpsim.errors import ConfigurationError
 from blpsim.report.diagnostics import work
 from blpsim.report.layout import Page, names_along, notes, opening, performance, truth_of
 from blpsim.report.numbers import NOTHING, Cell, rounded, shown, with_error
+from blpsim.summary.compare import Comparison
 from blpsim.summary.diagnostics import Diagnosis
 from blpsim.summary.measures import Measure
 from blpsim.summary.summarize import Summary
@@ -115,6 +116,29 @@ def comparison(table: pd.DataFrame, title: str = "published and reproduced") -> 
         "the difference is over the root of the sum of both squared errors",
     )
     return Grid(title, DIMENSIONS, heads, tuple(lines), said)
+
+
+def differences(found: Comparison) -> Grid:
+    """Return the table of differences to a baseline, in percentage points where measures are shares."""
+    shares = {measure.name: measure.is_proportion for measure in found.measures}
+    labels = {measure.name: " ".join(measure.label.split("\n")) for measure in found.measures}
+    keys = ["scenario", "estimator", "parameter"]
+    wide = found.table.set_index([*keys, "measure"])[["difference", "difference_mcse"]]
+    lines = []
+    for place in dict.fromkeys(found.table[keys].itertuples(index=False, name=None)):
+        cells = []
+        for name, is_share in shares.items():
+            scale, key = 100 if is_share else 1, (*place, name)
+            pair = wide.loc[key].to_numpy(dtype=float) if key in wide.index else (float("nan"),) * 2
+            cells.append(with_error(scale * float(pair[0]), scale * float(pair[1])))
+        lines.append(Line(tuple(map(str, place)), tuple(cells)))
+    lost = found.table[["used_alone", "baseline_used_alone"]].sum(axis=None)
+    said: tuple[str, ...] = (
+        f"used: {found.table['used'].min():,} to {found.table['used'].max():,} common replications",
+    )
+    said += ("replications of which only one is usable are left out",) if lost else ()
+    title = f"Differences to {found.baseline}"
+    return Grid(title, tuple(keys), (tuple(labels.values()),), tuple(lines), tuple(said))
 
 
 def _given(value: float, error: float) -> Cell:
