@@ -141,11 +141,11 @@ def _html_labels(grid: Grid, level: int) -> str:
 
 
 def _html_heads(heads: Sequence[tuple[str, int]]) -> str:
-    return "".join(
-        f'<th scope="{"col" if span == 1 else "colgroup"}"{f" colspan={span}" if span > 1 else ""}>'
-        f"{escape(name)}</th>"
-        for name, span in heads
-    )
+    cells = []
+    for name, span in heads:
+        scope = f'scope="colgroup" colspan="{span}"' if span > 1 else 'scope="col"'
+        cells.append(f'<th class="number" {scope}>{escape(name)}</th>')
+    return "".join(cells)
 
 
 def _html_cell(number: str, error: str) -> str:

@@ -26,11 +26,11 @@ class Performed(NamedTuple):
     """How estimates were judged."""
 
 
-def aims(design: Content) -> tuple[str, ...]:
+def aims(source: str) -> tuple[str, ...]:
     """Return the paragraphs of the design file's docstring; the file is read, never run."""
     try:
-        said = ast.get_docstring(ast.parse(design.source_text or "")) or ""
-    except SyntaxError:
+        said = ast.get_docstring(ast.parse(source)) or ""
+    except (SyntaxError, ValueError):
         said = ""
     paragraphs = tuple(" ".join(part.split()) for part in said.split("\n\n") if part.strip())
     return paragraphs or ("The design file says nothing of its aims: its docstring would stand here.",)
@@ -50,7 +50,7 @@ def performed(summary: Summary) -> Performed:
     paired = ", all on the same datasets, so that comparisons are paired."
     parameters = _many(counts["parameter"], "parameter")
     varies = " The truth of some differs by dataset." if bool(dataset["truth_varies"].any()) else ""
-    labels = ", ".join(" ".join(measure.label.split("\n")).removesuffix(" %") for measure in summary.measures)
+    labels = ", ".join(measure.name.replace("_", " ") for measure in summary.measures)
     return Performed(
         mechanisms=f"{mechanisms} The random numbers of a dataset are a function of the study's seed, the "
         "scenario and the replication's number.",
@@ -60,6 +60,19 @@ def performed(summary: Summary) -> Performed:
         f"{100 * float(dataset.attrs['level']):g} %. Every measure has its Monte Carlo standard error and "
         "counts its replications; failed ones enter no measure, and are counted under failures.",
     )
+
+
+def spelled_out(value: object) -> Iterator[tuple[str, str]]:
+    """Yield the names and values of a record's fields that are set; keys that are hashes are left out."""
+    if not isinstance(value, Mapping):
+        yield "", described(value)
+        return
+    if value.get("type") not in (None, "Scenario", "Estimator"):
+        yield "", str(value["type"])
+    for name, part in value.items():
+        said = described(part)
+        if name != "type" and part not in (None, {}, []) and not said.startswith("content:"):
+            yield name, said
 
 
 def described(value: object) -> str:

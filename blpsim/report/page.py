@@ -19,7 +19,7 @@ from blpsim.report import figures, tables
 from blpsim.report.formats import html, latex
 from blpsim.report.grid import Grid, Line, differences, whole
 from blpsim.report.layout import names_along, opening, truth_of
-from blpsim.report.narrative import aims, described, performed, runs
+from blpsim.report.narrative import aims, performed, runs, spelled_out
 from blpsim.report.numbers import Cell
 from blpsim.store.study import Study
 from blpsim.summary.compare import compare
@@ -81,7 +81,7 @@ def page(study: Study) -> str:
         ended=ended,
         sections=_SECTIONS,
         warnings=summary.warnings,
-        aims=aims(design),
+        aims=aims(_source(study)),
         scenarios=description.get("scenarios", {}),
         estimators=description.get("estimators", {}),
         described=_definitions,
@@ -111,8 +111,16 @@ def _scrolled(grid: Grid, label: str) -> str:
 
 
 def _definitions(parts: Mapping[str, Any]) -> str:
-    rows = (f"<dt>{escape(name)}</dt><dd>{escape(described(value))}</dd>" for name, value in parts.items())
-    return f"<dl>{''.join(rows)}</dl>" if parts else ""
+    """Return parts of a design, a line each of their fields."""
+    rows = []
+    for name, value in parts.items():
+        fields = "".join(f"<li>{_field(*field)}</li>" for field in spelled_out(value))
+        rows.append(f"<dt>{escape(name)}</dt><dd><ul>{fields}</ul></dd>")
+    return f'<dl class="design">{"".join(rows)}</dl>' if parts else ""
+
+
+def _field(name: str, value: str) -> str:
+    return f"<b>{escape(name)}</b> {escape(value)}" if name else escape(value)
 
 
 def _figures(study: Study) -> Iterator[dict[str, str]]:
@@ -179,6 +187,14 @@ def _failures(study: Study) -> Iterator[dict[str, str]]:
         yield {"count": str(len(kinds) - _MOST_KINDS), "what": rest, "message": "", "replay": ""}
 
 
+def _source(study: Study) -> str:
+    """Return what the design file said, of which the store keeps a copy."""
+    try:
+        return (study.path / "design.py").read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError):
+        return ""
+
+
 def _downloads(study: Study, summary: Summary) -> Iterator[dict[str, str]]:
     every = summarize(study, measures=["all"])
     texts = [
@@ -193,7 +209,7 @@ def _downloads(study: Study, summary: Summary) -> Iterator[dict[str, str]]:
         ),
         ("provenance.json", "application/json", "every run", json.dumps(study.provenance, indent=1)),
     ]
-    if study.design.source_text:
-        texts.append(("design.py", "text/x-python", "the design file", study.design.source_text))
+    if source := _source(study):
+        texts.append(("design.py", "text/x-python", "the design file", source))
     for name, kind, what, content in texts:
         yield {"name": name, "kind": kind, "what": what, "data": b64encode(content.encode()).decode()}
