@@ -251,3 +251,12 @@ def test_summarize_refuses_a_layout_in_one_line(blpsim):
     code, _, err = blpsim("summarize", "results/toy", "--rows", "scenario", "--columns", "colour")
     assert code == 1
     assert err.startswith("error: columns = colour: expected names among scenario, estimator")
+
+
+@pytest.mark.usefixtures("ran")
+def test_report_writes_a_page_and_says_where(blpsim, folder):
+    code, out, _ = blpsim("report", "results/toy", "--output", "page", "--figures", "svg")
+    assert (code, out.strip()) == (0, "page/index.html")
+    assert "toy" in (folder / "page" / "index.html").read_text()
+    assert (folder / "page" / "figures" / "bias.svg").is_file()
+    assert blpsim("report", "results/nowhere", "--output", "page")[0] == 1

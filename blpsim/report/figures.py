@@ -130,8 +130,8 @@ def _of_scenario(
     yield Drawing(
         name=f"{prefix}intervals",
         title=f"Confidence intervals{suffix}",
-        caption="Every interval about the truth, the further off the higher, in percent. Those that miss the "
-        "truth are orange, and should begin at the dashed line.",
+        caption="Every interval minus the truth, the further off the higher. Those that miss the truth are "
+        "orange, and should begin at the dashed line.",
         draw=partial(intervals, summary, scenario, cells),
     )
 
@@ -154,32 +154,21 @@ def densities(summary: Summary, scenario: str, cells: dict[int, Sample]) -> Figu
 
 def quantiles(summary: Summary, scenario: str, cells: dict[int, Sample]) -> Figure:
     """Return normal quantile plots of t statistics, a panel a parameter."""
-    return _overlaid(summary, scenario, cells, (plots.quantiles, "linestyle", "normal quantile"))
+    return _overlaid(summary, scenario, cells, (plots.quantiles, "marker", "normal quantile"))
 
 
 def intervals(summary: Summary, scenario: str, cells: dict[int, Sample]) -> Figure:
-    """Return zip plots, a column a parameter, a row an estimator."""
-    parameters, estimators = _estimated(summary, scenario), list(names_along(summary.dataset, "estimator"))
+    """Return zip plots, a panel a parameter, in which estimators lie above each other."""
     places = {name: place for place, name in enumerate(names_along(summary.dataset, "parameter"))}
-    shown = [place for place in cells if not np.isnan(cells[place].error).all()]
-    with rc_context(STYLE):
-        size = (0.9 + 1.15 * max(len(parameters), 1), 0.4 + 1.0 * max(len(shown), 1))
-        figure = Figure(figsize=size, layout="constrained")
-        grid = figure.subplots(max(len(shown), 1), max(len(parameters), 1), squeeze=False, sharey=True)
-        for row, place in zip(grid, shown, strict=False):
-            for axes, parameter in zip(row, parameters, strict=False):
-                cell = one(cells[place], places[parameter])
-                if np.isnan(cell.error).all():
-                    axes.set_axis_off()
-                else:
-                    plots.intervals(cell, axes)
-                    axes.tick_params(labelsize=6)
-                    axes.xaxis.set_major_locator(MaxNLocator(3))
-            row[0].set_ylabel(estimators[place], fontsize=7)
-        for axes, parameter in zip(grid[0], parameters, strict=False):
-            axes.set_title(parameter)
-        figure.supxlabel("interval minus truth", fontsize=7)
-    return figure
+    estimators = list(names_along(summary.dataset, "estimator"))
+
+    def draw(axes: Axes, parameter: str) -> None:
+        shown = {estimators[place]: one(cell, places[parameter]) for place, cell in cells.items()}
+        plots.intervals(shown, axes)
+        axes.xaxis.set_major_locator(MaxNLocator(3))
+        axes.set_title(parameter)
+
+    return _multiples(_estimated(summary, scenario), draw, 0.62 + 0.38 * len(cells))
 
 
 def nested_loops(summary: Summary, measure: str) -> Figure:

@@ -28,7 +28,7 @@ MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<", ">", "p")
 DASHES = ("-", "--", "-.", ":")
 _Z = NormalDist().inv_cdf(0.975)
 _GREY, _FEWEST, _SHOWN = "0.55", 5, (0.005, 0.995)
-_MUCH = 20
+_MUCH, _ZIP = 20, 0.9
 
 
 def look(place: int) -> dict[str, Any]:
@@ -77,33 +77,38 @@ def performance(
     return axes
 
 
-def intervals(cells: Sample, axes: Axes | None = None) -> Axes:
-    """Draw confidence intervals about the truth as a zip: the further off, the higher.
+def intervals(cells: Mapping[str, Sample], axes: Axes | None = None) -> Axes:
+    """Draw confidence intervals about the truth as zips, one an estimator: the further off, the higher.
 
-    cells  one cell, arrays (n,)
+    cells  by estimator, arrays (n,)
 
-    Intervals that miss the truth are coloured, and by chance they lie above the line at the level.
+    Intervals that miss the truth are coloured; by chance they are those above the dashed line at the level.
     """
     axes = own(axes)
-    known = ~(np.isnan(cells.error) | np.isnan(cells.standard_error)) & (cells.standard_error > 0)
-    error, half = cells.error[known], cells.critical * cells.standard_error[known]
-    order = np.argsort(np.abs(error) / half, kind="stable")
-    error, half = error[order], half[order]
-    height = 100 * (np.arange(len(error)) + 0.5) / max(len(error), 1)
-    ends = np.stack([np.stack([error - half, height], -1), np.stack([error + half, height], -1)], 1)
-    missed = np.abs(error) > half
-    for which, colour in ((~missed, COLOURS[0]), (missed, COLOURS[1])):
-        width = max(0.4, 60 / max(len(error), 1))
-        lines = LineCollection(list(ends[which]), colors=colour, linewidths=width, rasterized=True)
-        axes.add_collection(lines)
-    axes.axvline(0, color="black", linewidth=0.8)
-    axes.axhline(
-        100 * (2 * NormalDist().cdf(cells.critical) - 1), color="black", linewidth=0.8, linestyle="--"
-    )
-    if len(error):
-        reach = np.quantile(np.abs(error) + half, 0.98)
-        axes.set_xlim(-reach, reach)
-    axes.set_ylim(0, 100)
+    ends, missed, reach = [], [], [0.0]
+    for place, cell in enumerate(cells.values()):
+        known = ~(np.isnan(cell.error) | np.isnan(cell.standard_error)) & (cell.standard_error > 0)
+        error, half = cell.error[known], cell.critical * cell.standard_error[known]
+        order = np.argsort(np.abs(error) / half, kind="stable")
+        error, half = error[order], half[order]
+        height = place - (np.arange(len(error)) + 0.5) / max(len(error), 1) * _ZIP
+        ends.append(np.stack([np.stack([error - half, height], -1), np.stack([error + half, height], -1)], 1))
+        missed.append(np.abs(error) > half)
+        reach += [float(np.quantile(np.abs(error) + half, 0.95))] if len(error) else []
+        level = place - _ZIP * (2 * NormalDist().cdf(cell.critical) - 1)
+        if len(error):
+            axes.axhline(level, color="black", linewidth=0.7, linestyle="--")
+    if cells:
+        colours = np.where(np.concatenate(missed), COLOURS[1], COLOURS[0]).tolist()
+        width = max(0.3, 40 / max(map(len, missed))) if max(map(len, missed)) else 1.0
+        segments = list(np.concatenate(ends))
+        axes.add_collection(LineCollection(segments, colors=colours, linewidths=width, rasterized=True))
+    axes.axvline(0, color="black", linewidth=0.7)
+    axes.set_yticks(np.arange(len(cells)) - _ZIP / 2, list(cells))
+    axes.set_ylim(max(len(cells), 1) - 0.9, -1)
+    if max(reach) > 0:
+        axes.set_xlim(-max(reach), max(reach))
+    axes.grid(visible=False)
     return axes
 
 
@@ -152,8 +157,8 @@ def quantiles(
         style = look(looks[name] if looks else place)
         normal = ndtri((np.arange(len(statistic)) + 0.5) / len(statistic))
         shown = np.unique(np.searchsorted(normal, np.linspace(normal[0], normal[-1], 50)))
-        style["linestyle"] = "none"
-        axes.plot(normal[shown], statistic[shown], markersize=2.2, label=name, **style)
+        style["marker"] = "none"
+        axes.plot(normal[shown], statistic[shown], label=name, **style)
     axes.set_xlim(-3.7, 3.7)
     axes.set_ylim(-5, 5)
     return axes

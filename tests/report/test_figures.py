@@ -65,12 +65,15 @@ def test_a_zip_colours_exactly_the_intervals_that_miss():
     error = random.normal(size=200)
     error[5] = np.nan
     cells = sample(error, np.full(200, 0.7), np.zeros(200))
-    inside, missed = plots.intervals(cells).collections
-    count = int((np.abs(error) > cells.critical * 0.7).sum())
-    assert len(missed.get_segments()) == count
-    assert len(inside.get_segments()) == 199 - count
-    heights = [segment[0, 1] for segment in missed.get_segments()]
-    assert min(heights) > max(segment[0, 1] for segment in inside.get_segments())
+    (drawn,) = plots.intervals({"a": cells, "b": cells}).collections
+    segments, colours = np.array(drawn.get_segments()), drawn.get_colors()
+    assert len(segments) == 2 * 199
+    far = np.abs(segments[:, :, 0].mean(axis=1)) > cells.critical * 0.7
+    assert far.sum() == 2 * (np.abs(error) > cells.critical * 0.7).sum()
+    assert len({tuple(colour) for colour in colours[far]}) == len({tuple(c) for c in colours[~far]}) == 1
+    assert not (colours[far][0] == colours[~far][0]).all()
+    for place in (slice(199), slice(199, None)):  # upwards, where ordinates are smaller
+        assert segments[place][far[place], 0, 1].max() < segments[place][~far[place], 0, 1].min()
 
 
 def test_densities_integrate_to_about_one_and_outliers_do_not_stretch_the_panel():
@@ -141,7 +144,7 @@ def test_plots_draw_on_the_axes_that_they_are_given(made):
     assert isinstance(axes, Axes)
     for drawn in (
         plots.performance(summarize(made), "bias", "many", "beta[x0]", axes),
-        plots.intervals(one, axes),
+        plots.intervals({"a": one}, axes),
         plots.densities({"a": one}, axes),
         plots.quantiles({"a": one}, axes),
         plots.nested_loop(summarize(made), "bias", "beta[x0]", axes),
