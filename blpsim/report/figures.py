@@ -237,9 +237,10 @@ def written(figure: Figure, form: Format) -> bytes:
 
 
 def save(
-    study: HasResults | xr.Dataset, folder: Path, forms: tuple[Format, ...] = ("svg", "pdf")
+    study: HasResults | xr.Dataset, folder: str | Path, forms: tuple[Format, ...] = ("svg", "pdf")
 ) -> list[Path]:
     """Write all figures of a study into a folder, and return their paths."""
+    folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     paths = []
     for drawing in drawings(study):
