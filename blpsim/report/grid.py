@@ -133,10 +133,11 @@ def differences(found: Comparison) -> Grid:
             cells.append(with_error(scale * float(pair[0]), scale * float(pair[1])))
         lines.append(Line(tuple(map(str, place)), tuple(cells)))
     lost = found.table[["used_alone", "baseline_used_alone"]].sum(axis=None)
-    said: tuple[str, ...] = (
-        f"used: {found.table['used'].min():,} to {found.table['used'].max():,} common replications",
-    )
-    said += ("replications of which only one is usable are left out",) if lost else ()
+    low, high = found.table["used"].min(), found.table["used"].max()
+    said = [
+        f"{low:,} replications have both" if low == high else f"{low:,} to {high:,} replications have both"
+    ]
+    said += ["replications of which only one is usable are left out"] if lost else []
     title = f"Differences to {found.baseline}"
     return Grid(title, tuple(keys), (tuple(labels.values()),), tuple(lines), tuple(said))
 
