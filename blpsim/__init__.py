@@ -36,6 +36,16 @@ if TYPE_CHECKING:
     from blpsim.model.model import Model as Model
     from blpsim.model.ownership import build_ownership as build_ownership
     from blpsim.model.parameters import Parameters as Parameters
+    from blpsim.model.survey_moments import correlation_moment as correlation_moment
+    from blpsim.model.survey_moments import covariance_moment as covariance_moment
+    from blpsim.model.survey_moments import mean_moment as mean_moment
+    from blpsim.model.survey_moments import probability_moment as probability_moment
+    from blpsim.model.surveys import Everyone as Everyone
+    from blpsim.model.surveys import Inside as Inside
+    from blpsim.model.surveys import MicroDataset as MicroDataset
+    from blpsim.model.surveys import MicroMoment as MicroMoment
+    from blpsim.model.surveys import MicroPart as MicroPart
+    from blpsim.model.surveys import Product as Product
     from blpsim.simulate.distributions import Bernoulli as Bernoulli
     from blpsim.simulate.distributions import Choice as Choice
     from blpsim.simulate.distributions import Constant as Constant
@@ -91,6 +101,8 @@ _NAMES = {
     "model.model": ("Model",),
     "model.ownership": ("build_ownership",),
     "model.parameters": ("Parameters",),
+    "model.survey_moments": ("correlation_moment", "covariance_moment", "mean_moment", "probability_moment"),
+    "model.surveys": ("Everyone", "Inside", "MicroDataset", "MicroMoment", "MicroPart", "Product"),
     "simulate.distributions": (
         "Bernoulli",
         "Choice",
