@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from blpsim.model.survey_moments import covariance_moment as covariance_moment
     from blpsim.model.survey_moments import mean_moment as mean_moment
     from blpsim.model.survey_moments import probability_moment as probability_moment
+    from blpsim.model.survey_moments import regression_moment as regression_moment
     from blpsim.model.surveys import Everyone as Everyone
     from blpsim.model.surveys import Inside as Inside
     from blpsim.model.surveys import MicroDataset as MicroDataset
@@ -101,7 +102,13 @@ _NAMES = {
     "model.model": ("Model",),
     "model.ownership": ("build_ownership",),
     "model.parameters": ("Parameters",),
-    "model.survey_moments": ("correlation_moment", "covariance_moment", "mean_moment", "probability_moment"),
+    "model.survey_moments": (
+        "correlation_moment",
+        "covariance_moment",
+        "mean_moment",
+        "probability_moment",
+        "regression_moment",
+    ),
     "model.surveys": ("Everyone", "Inside", "MicroDataset", "MicroMoment", "MicroPart", "Product"),
     "simulate.distributions": (
         "Bernoulli",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
 
@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from blpsim.arrays import InversionRule, Matrix, Vector
-from blpsim.checks import check_count, check_fields, numbers
+from blpsim.checks import check, check_count, check_fields, numbers
 from blpsim.errors import ConfigurationError, ParameterError
 from blpsim.estimate.innovations import MomentType
 from blpsim.estimate.optimizer import Optimizer
@@ -18,6 +18,7 @@ from blpsim.estimate.roots import SCIPY
 from blpsim.fingerprint import LATER
 from blpsim.kernels.inversion import ANDERSON, CONTRACTION, OUTSIDE_CORRECTED, SIMPLE, SQUAREM
 from blpsim.model.layout import Layout
+from blpsim.model.surveys import MicroMoment
 
 CovarianceType = Literal["robust", "clustered", "unadjusted"]
 Method = Literal["1s", "2s"]
@@ -107,12 +108,21 @@ class GMM:
     """The same of supply's and omega."""
     covariance_moments_mean: float = field(default=0.0, metadata=LATER)
     """What the mean of xi omega is taken to be in covariance moments E[(xi omega - mean) Z_C]."""
+    micro_moments: Sequence[MicroMoment] = field(default=(), metadata=LATER)
+    """Moments of micro data, which follow those of products; with them W is updated before the first step
+    unless it is given."""
+    micro_sample_covariances: ArrayLike | None = field(default=None, metadata=LATER)
+    """(MM, MM) covariance of their observed values; None for that which the model implies."""
     optimizer: Optimizer = field(default_factory=Optimizer)
     iteration: Inversion = field(default_factory=Inversion)
 
     def __post_init__(self) -> None:
         """Refuse unknown methods and types, and bounds of costs that cross."""
         check_fields(self)
+        object.__setattr__(self, "micro_moments", tuple(self.micro_moments))
+        check("GMM.micro_moments", self.micro_moments, tuple[MicroMoment, ...])
+        if self.micro_sample_covariances is not None:
+            _check_covariances(self.micro_sample_covariances, len(self.micro_moments))
         if self.W is not None and not np.isfinite(weights := numbers("GMM.W", self.W)).all():
             bad = float(weights[~np.isfinite(weights)][0])
             raise ConfigurationError("GMM.W", bad, "finite numbers", "moments are weighted by them")
@@ -128,6 +138,11 @@ class GMM:
         if not lower < upper:
             why = "the lower bound comes first"
             raise ConfigurationError("GMM.costs_bounds", self.costs_bounds, "(lower, upper)", why)
+
+    @property
+    def updates_at_start(self) -> bool:
+        """Whether W is updated at the starting values."""
+        return self.initial_update or (bool(self.micro_moments) and self.W is None)
 
     @property
     def cost_bounds(self) -> tuple[float, float]:
@@ -162,6 +177,14 @@ class GMM:
         if self.optimizer.has_bounds:
             return lower, upper
         return np.full(lower.size, -np.inf), np.full(upper.size, np.inf)
+
+
+def _check_covariances(given: ArrayLike, size: int) -> None:
+    covariances = numbers("GMM.micro_sample_covariances", given)
+    if covariances.shape != (size, size) or not np.isfinite(covariances).all():
+        expected = f"finite numbers of shape ({size}, {size})"
+        why = "each micro moment has a row and a column"
+        raise ConfigurationError("GMM.micro_sample_covariances", covariances.shape, expected, why)
 
 
 def _check_bounds(field: str, pair: object) -> None:

@@ -40,6 +40,23 @@ def two_stage_weighting(setting: Setting) -> Matrix:
     return weighting
 
 
+def with_block(matrix: Matrix, block: Matrix) -> Matrix:
+    """Return blockdiag(matrix, block), which is the matrix itself where the block is empty."""
+    if not block.size:
+        return matrix
+    size, whole = len(matrix), len(matrix) + len(block)
+    both = np.zeros((whole, whole))
+    both[:size, :size], both[size:, size:] = matrix, block
+    return both
+
+
+def objective_covariance(objective: Objective, kind: str) -> Matrix:
+    """Return S, (M, M), at the last evaluation: zero between moments of products and of micro data."""
+    residuals, center = objective.moment_residuals(), objective.gmm.center_moments
+    macro = moment_covariance(objective.setting, residuals, kind, center)
+    return with_block(macro, objective.micro_covariance())
+
+
 def inverted(matrix: Matrix) -> Matrix:
     """Return the inverse of a symmetric matrix, or its pseudo-inverse when rows are zero.
 
@@ -132,12 +149,14 @@ def inferred(objective: Objective, kept: Booleans) -> Inference:
     """
     setting, gmm = objective.setting, objective.gmm
     simulation = simulation_error(objective)
-    moments = moment_covariance(setting, objective.moment_residuals(), gmm.se_type, gmm.center_moments)
+    moments = objective_covariance(objective, gmm.se_type)
     moments = simulation.added(moments, setting.number)
     unadjusted = gmm.se_type == "unadjusted"
     used = objective.moments.weighting
     weighting = inverted(moments) if unadjusted and gmm.method == "1s" else used
     g = moments_jacobian(setting, objective.moment_jacobian())
+    if objective.micro is not None:
+        g = np.vstack((g, objective.micro_jacobian()))
     between = None if unadjusted else moments
     covariance = parameter_covariance(g, weighting, between, kept, setting.number)
     sensitivity = parameter_sensitivity(g, weighting, kept)

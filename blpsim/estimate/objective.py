@@ -19,9 +19,12 @@ from blpsim.arrays import (
     Vector,
     rows_on_lines,
 )
+from blpsim.errors import ConfigurationError
 from blpsim.estimate.covariances import CovarianceMoments
 from blpsim.estimate.gmm import GMM
 from blpsim.estimate.innovations import Differencing, make_differencing
+from blpsim.estimate.micro import Micro
+from blpsim.estimate.moments import concentration, make_moments, weighted_moments
 from blpsim.estimate.nesting import make_nesting, nested_logit_delta, one_nest_each
 from blpsim.estimate.roots import Roots
 from blpsim.estimate.setting import Setting
@@ -68,7 +71,7 @@ class Objective:
         self._covariances: CovarianceMoments | None = None
         if len(setting.covariance_instruments):
             self._covariances = CovarianceMoments(setting, gmm.covariance_moments_mean)
-        self.moments = _moments(setting, layout, gmm, weighting)
+        self.moments = make_moments(setting, layout, gmm, weighting)
         self._instruments = self.moments.demand_instruments, self.moments.supply_instruments
         if self._differencing is not None:
             taken = (rows.copy() for rows in self._instruments)
@@ -84,7 +87,13 @@ class Objective:
         self._kernel: Callable[..., Any] = evaluate_with_gradient
         if self.nesting is not None:
             self._kernel = evaluate_nested_with_gradient
+        self.micro: Micro | None = None
         self._evaluate: Callable[..., Any] | None = None
+        if gmm.micro_moments:
+            _check_micro(setting)
+            data, kernels = (setting.products, setting.agents), (self.panel, self.nesting)
+            self.micro = Micro(gmm.micro_moments, data, kernels)
+            self._evaluate = self.micro.evaluate
         self._roots = self._root_finder() if gmm.iteration.finds_roots else None
         self.theta = layout.theta0.copy()
         self._begin(nested_logit_delta(setting, layout.rho0))
@@ -101,7 +110,7 @@ class Objective:
         Its inversions start where the last evaluation ended.
         """
         other = copy(self)
-        other.moments = _weighted(self.moments, self.setting, weighting)
+        other.moments = weighted_moments(self.moments, self.setting, weighting, len(self.gmm.micro_moments))
         other._begin(self.state.delta.copy())
         return other
 
@@ -159,12 +168,14 @@ class Objective:
         for side, (taken, rows) in enumerate(zip(fields, self._instruments, strict=True)):
             if len(rows):
                 taken[:] = differencing.instruments(side, rows, float(np.append(phi, [0.0, 0.0])[side]))
-        self.moments.concentration[:] = _concentration(self.moments, self.setting.number)
+        self.moments.concentration[:] = concentration(
+            self.moments, self.setting.number, len(self.gmm.micro_moments)
+        )
 
     def _d_phi(self, differencing: Differencing) -> Vector:
         """Return the gradient by the estimated elements of phi, at linear coefficients that are best."""
-        errors, first = (self.state.xi, self.state.omega), len(self._instruments[0])
-        weighted = np.split(self.state.weighted, [first])
+        errors, sizes = (self.state.xi, self.state.omega), [len(rows) for rows in self._instruments]
+        weighted = np.split(self.state.weighted, np.cumsum(sizes))
         scale = 2 * self.moments.scale / self.setting.number
         return np.array(
             [
@@ -265,11 +276,40 @@ class Objective:
         kept = np.where(layout.reported < linear, layout.reported, layout.reported + prices.size)
         return Jacobian(xi[kept].T, omega[kept].T)
 
+    def micro_jacobian(self) -> Matrix:
+        """Return the derivatives of micro moments, (MM, P), in the layout's order of names."""
+        micro, layout = self.micro, self.layout
+        if micro is None:
+            return np.zeros((0, len(layout.names)))
+        rows = np.zeros((len(micro.moments), len(layout.names)))
+        kernels = layout.theta_positions[: layout.known_to_kernels]
+        rows[:, kernels] = micro.jacobian(self.arguments[:-1], self.unknowns)
+        return rows
+
+    def micro_covariance(self) -> Matrix:
+        """Return the covariance of micro moments times N, (MM, MM)."""
+        if self.micro is None:
+            return np.zeros((0, 0))
+        given = self.gmm.micro_sample_covariances
+        if given is not None:
+            return np.array(given, np.float64) * self.setting.number
+        return self.micro.covariance(self.arguments[3:-1])
+
     def _d_costs(self) -> Vector:
         costs, (lower, upper) = self.state.costs, self.moments.cost_bounds
         inside = (costs > lower) & (costs < upper)
         derivative: Vector = np.where(inside, 1 / costs if self.moments.log_costs else 1.0, 0.0)
         return derivative
+
+
+def _check_micro(setting: Setting) -> None:
+    """Refuse micro moments beside what they are not combined with."""
+    expected, field = "no micro moments", "GMM.micro_moments"
+    if len(setting.covariance_instruments):
+        raise ConfigurationError(field, "covariance moments, too", expected, "they are not combined")
+    if setting.agents.specific is not None:
+        why = "respondents' terms and choice sets are the same for all products"
+        raise ConfigurationError(field, "agents whose data differ by product", expected, why)
 
 
 def compile_jacobians(objective: Objective) -> None:
@@ -291,53 +331,6 @@ def _directions(layout: Layout, price_columns: Integers) -> Directions:
         np.concatenate((sigma, pi, rho, prices)),
         np.concatenate((layout.sigma_cols, layout.pi_cols, none)),
     )
-
-
-def _moments(setting: Setting, layout: Layout, gmm: GMM, weighting: Matrix) -> Moments:
-    number, supply = setting.number, setting.supply
-    free_demand = np.isnan(layout.beta0)
-    free_supply = np.isnan(layout.gamma0)
-    unit = setting.model.epsilon_scale
-    x1, demand, other = setting.x1 / unit, setting.demand_instruments * unit, setting.supply_instruments
-    log_costs = setting.model.costs == "log"
-    transformed = np.log(setting.products.prices) if log_costs else setting.products.prices
-    unweighted = Moments(
-        np.ascontiguousarray(x1[layout.beta_given]),
-        np.ascontiguousarray(x1[free_demand]),
-        np.ascontiguousarray(setting.x3[layout.gamma_given]) if supply else np.empty((0, number)),
-        np.ascontiguousarray(setting.x3[free_supply]) if supply else np.empty((0, number)),
-        demand,
-        other,
-        np.zeros(number)
-        if setting.demand_absorber is None
-        else setting.start_delta - setting.demand_absorber.residualize(setting.start_delta),
-        np.zeros(number)
-        if setting.supply_absorber is None
-        else transformed - setting.supply_absorber.residualize(transformed),
-        np.empty((0, 0)),
-        np.empty((0, 0)),
-        float(number) if gmm.scale_objective else 1.0,
-        np.array(gmm.cost_bounds, np.float64),
-        log_costs,
-    )
-    return _weighted(unweighted, setting, weighting)
-
-
-def _weighted(moments: Moments, setting: Setting, weighting: Matrix) -> Moments:
-    """Return the moments with a weighting matrix, and the concentration that follows from it."""
-    weighted = moments._replace(weighting=np.ascontiguousarray(weighting))
-    return weighted._replace(concentration=_concentration(weighted, setting.number))
-
-
-def _concentration(moments: Moments, number: int) -> Matrix:
-    """Return what maps moments of the dependent variables to concentrated coefficients, (L1 + L3, M)."""
-    demand, supply = moments.demand_instruments, moments.supply_instruments
-    columns, costs = moments.free_demand, moments.free_supply
-    linear = np.zeros((len(demand) + len(supply), len(columns) + len(costs)))
-    linear[: len(demand), : len(columns)] = demand @ columns.T / number
-    linear[len(demand) :, len(columns) :] = supply @ costs.T / number
-    projected = linear.T @ moments.weighting[: len(linear), : len(linear)]
-    return np.ascontiguousarray(np.linalg.solve(projected @ linear, projected))
 
 
 def _state(panel: Panel, moments: Moments, links: Integers) -> State:

@@ -81,7 +81,7 @@ class Problem:
             When agents are to be resampled but nothing says how.
         """
         bound = self._bound(parameters, gmm)
-        _check_identification(self.setting, bound)
+        _check_identification(self.setting, bound, len(gmm.micro_moments) if gmm else 0)
         return solve(self._resampling(gmm), bound, gmm or GMM())
 
     def frac(self, parameters: Parameters) -> Parameters:
@@ -151,10 +151,10 @@ def _price_setting(
     return read_ownership("ownership" if conduct is None else "conduct", given, products)
 
 
-def _check_identification(setting: Setting, layout: Layout) -> None:
-    instruments = setting.moments
+def _check_identification(setting: Setting, layout: Layout, micro: int) -> None:
+    instruments = setting.moments + micro
     if len(layout.names) > instruments:
-        expected = f"at most {instruments} parameters, the number of instruments"
+        expected = f"at most {instruments} parameters, the number of {'moments' if micro else 'instruments'}"
         why = "fewer moments than parameters identify nothing"
         raise ParameterError("Parameters", f"{len(layout.names)} parameters", expected, why)
 

@@ -128,6 +128,23 @@ class Result(FirstStep):
         columns = {"estimate": self.values, "standard_error": self.errors, "at_bound": self.at_bound}
         return pd.DataFrame(columns, index=pd.Index(self.names, name="parameter"))
 
+    @property
+    def micro_values(self) -> Vector:
+        """Values of micro moments at the estimates, (MM,), of which ``moments`` has the difference."""
+        matched = self.origin.gmm.micro_moments
+        observed = np.array([moment.value for moment in matched], np.float64)
+        return np.asarray(observed - self.moments[self.moments.size - observed.size :], np.float64)
+
+    def micro_table(self) -> pd.DataFrame:
+        """Return how micro moments are fit, a row a moment: observed, estimated, and their difference."""
+        matched = self.origin.gmm.micro_moments
+        observed = np.array([moment.value for moment in matched], np.float64)
+        surveys = [", ".join(dict.fromkeys(part.dataset.name for part in m.all_parts)) for m in matched]
+        estimated = self.micro_values
+        columns = {"observed": observed, "estimated": estimated, "difference": observed - estimated}
+        index = pd.Index([moment.name for moment in matched], name="moment")
+        return pd.DataFrame({**columns, "dataset": surveys}, index=index)
+
     def run_hansen_test(self) -> HypothesisTest:
         """Return Hansen's J = N g'Wg, with a degree of freedom for each overidentifying moment.
 
@@ -317,7 +334,7 @@ def failed_result(origin: Origin, status: Status, counts: Counts) -> Result:
     """Return the result of an estimation that gave no numbers: NaN everywhere, and how it ended."""
     setting, layout, _ = origin
     size, theta = len(layout.names), layout.theta0.size
-    moments = setting.moments
+    moments = setting.moments + len(origin.gmm.micro_moments)
     nothing, products = np.full(size, np.nan), np.full(setting.number, np.nan)
     costs = products if setting.supply else np.empty(0)
     return Result(

@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike
 from blpsim.arrays import Matrix, Vector
 from blpsim.errors import ConfigurationError
 from blpsim.estimate.gmm import GMM
-from blpsim.estimate.inference import inverted, moment_covariance, two_stage_weighting
+from blpsim.estimate.inference import inverted, objective_covariance, two_stage_weighting, with_block
 from blpsim.estimate.objective import Objective
 from blpsim.estimate.optimizer import ROUNDING, Optimum, projected_gradient
 from blpsim.estimate.resampling import simulation_error
@@ -61,22 +61,27 @@ def _take_steps(
     return minimum
 
 
-def _given_weighting(setting: Setting, given: ArrayLike) -> Matrix:
-    """Return a user's weighting matrix, checked."""
-    size = setting.moments
+def _given_weighting(setting: Setting, given: ArrayLike, micro: int) -> Matrix:
+    """Return a user's weighting matrix, checked; micro is the number of micro moments."""
+    size = setting.moments + micro
     weighting = np.array(given, np.float64)
     if weighting.shape != (size, size) or not np.isfinite(weighting).all():
         expected = f"finite numbers of shape ({size}, {size})"
         why = "it weights the moments of demand, of supply, exogenous columns last, and of covariances"
+        why += ", then of micro data" if micro else ""
         raise ConfigurationError("GMM.W", f"shape {weighting.shape}", expected, why)
     return weighting
 
 
 def first_step(setting: Setting, layout: Layout, gmm: GMM) -> Objective:
     """Return the objective of the first step, with W updated at the start where that is asked for."""
-    weighting = two_stage_weighting(setting) if gmm.W is None else _given_weighting(setting, gmm.W)
+    micro = len(gmm.micro_moments)
+    if gmm.W is None:
+        weighting = with_block(two_stage_weighting(setting), np.zeros((micro, micro)))
+    else:
+        weighting = _given_weighting(setting, gmm.W, micro)
     objective = Objective(setting, layout, gmm, weighting)
-    if gmm.initial_update:
+    if gmm.updates_at_start:
         objective(layout.theta0)
         if objective.status is not Status.EVALUATED:
             return objective
@@ -187,8 +192,6 @@ def _status(
 
 def _updated(objective: Objective) -> Matrix:
     gmm = objective.gmm
-    covariance = moment_covariance(
-        objective.setting, objective.moment_residuals(), gmm.W_type, gmm.center_moments
-    )
+    covariance = objective_covariance(objective, gmm.W_type)
     weighting = inverted(simulation_error(objective).added(covariance, objective.setting.number))
     return np.asarray((weighting + weighting.T) / 2, np.float64)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
+
 import numpy as np
 
 from blpsim.arrays import Vector
@@ -43,16 +46,27 @@ def correlation_moment(
 ) -> MicroMoment:
     """Return the correlation of two products across all respondents."""
     label = name or f"Corr({_named(left)}, {_named(right)})"
-    parts = _crossed(dataset, label, left, right, squares=True)
+    parts = _crossed(dataset, label, left, right, {"a a": left * left, "b b": right * right})
     return MicroMoment(label, value, parts=parts, function=_correlation)
 
 
+def regression_moment(
+    dataset: MicroDataset, left: Product, right: Product, value: float | None = None, name: str = ""
+) -> MicroMoment:
+    """Return C(a, b) / C(b, b), the slope of a product on another across all respondents."""
+    label = name or f"Slope({_named(left)}, {_named(right)})"
+    parts = _crossed(dataset, label, left, right, {"b b": right * right})
+    return MicroMoment(label, value, parts=parts, function=_slope, gradient=_d_slope)
+
+
 def _crossed(
-    dataset: MicroDataset, label: str, left: Product, right: Product, squares: bool = False
+    dataset: MicroDataset,
+    label: str,
+    left: Product,
+    right: Product,
+    squares: Mapping[str, Product] = MappingProxyType({}),
 ) -> tuple[MicroPart, ...]:
-    pairs = {"a b": left * right, "a": left, "b": right}
-    if squares:
-        pairs |= {"a a": left * left, "b b": right * right}
+    pairs = {"a b": left * right, "a": left, "b": right, **squares}
     return tuple(MicroPart(f"{label}: {text}", dataset, values=(each,)) for text, each in pairs.items())
 
 
@@ -74,6 +88,15 @@ def _d_covariance(v: Vector) -> Vector:
 
 def _correlation(v: Vector) -> float:
     return float((v[0] - v[1] * v[2]) / np.sqrt((v[3] - v[1] ** 2) * (v[4] - v[2] ** 2)))
+
+
+def _slope(v: Vector) -> float:
+    return float((v[0] - v[1] * v[2]) / (v[3] - v[2] ** 2))
+
+
+def _d_slope(v: Vector) -> Vector:
+    spread, slope = v[3] - v[2] ** 2, _slope(v)
+    return np.asarray(np.array([1.0, -v[2], 2 * slope * v[2] - v[1], -slope]) / spread)
 
 
 def _joined(*terms: Term) -> str:
