@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal, TypedDict, Unpack
 
 import click
 
@@ -17,8 +18,10 @@ from blpsim.errors import BlpsimError, ConfigurationError
 if TYPE_CHECKING:
     from rich.progress import Progress as Bar
 
+    from blpsim.run.workers import Workers
     from blpsim.status import Status
     from blpsim.store.progress import Progress
+    from blpsim.study.design import Design
     from blpsim.workflow import Moment, Replay
 
 USER_ERROR: Final = 1
@@ -31,6 +34,18 @@ store_argument = click.argument("store", type=click.Path(path_type=Path))
 store_option = click.option(
     "--store", type=click.Path(path_type=Path), help="The study's folder; results/NAME by default."
 )
+
+
+class RunOptions(TypedDict):
+    """The options of ``run`` beside where the store is and how many replications it asks for."""
+
+    workers: int | None
+    on: str
+    array_task: int | None
+    array_tasks: int | None
+    walltime: str | None
+    retry: tuple[str, ...]
+    max_failure_rate: float | None
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -61,32 +76,34 @@ def main() -> None:
 @store_option
 @click.option("--replications", type=click.IntRange(min=0), help="Instead of the design's.")
 @click.option("--workers", type=click.IntRange(min=0), help="Processes, one a processor by default; 0: none.")
+@click.option("--on", type=click.Choice(["local", "array"]), default="local", show_default=True)
+@click.option("--array-task", type=click.IntRange(min=0), help="Instead of the batch system's number.")
+@click.option("--array-tasks", type=click.IntRange(min=1), help="How many tasks the array has.")
+@click.option("--walltime", metavar="[D-]H:M:S", help="Stop cleanly before; by default Slurm's own.")
 @click.option("--retry", multiple=True, metavar="STATUS", help="Compute again what has this status.")
 @click.option("--max-failure-rate", type=click.FloatRange(0, 1), help="Exit with 3 above it.")
-def run(
-    design: Path,
-    store: Path | None,
-    replications: int | None,
-    workers: int | None,
-    retry: tuple[str, ...],
-    max_failure_rate: float | None,
-) -> None:
-    """Compute what a study's store lacks, then publish it."""
-    statuses = [_status(name) for name in retry]
-    if workers != 0 and design.is_file():
+def run(design: Path, store: Path | None, replications: int | None, **options: Unpack[RunOptions]) -> None:
+    """Compute what a study's store lacks, then publish it; a task of an array leaves that to publish."""
+    statuses = [_status(name) for name in options["retry"]]
+    is_array = options["on"] == "array" or options["array_task"] is not None
+    _check_array_options(options, is_array)
+    if options["workers"] != 0 and design.is_file():
         from blpsim.run.forkserver import start_loading
 
         start_loading()
     from blpsim.study.load import load_design
     from blpsim.workflow import run as run_study
 
-    loaded = load_design(design)
+    if is_array:
+        _run_share(load_design(design), store, replications, options)
+        return
+    loaded, workers = load_design(design), _workers(options, options["workers"])
     with _shown(loaded.name) as listener:
         study = run_study(
             loaded, store, workers=workers, replications=replications, retry=statuses, listener=listener
         )
     click.echo(f"results: {study.path / 'results.zarr'}    table: blpsim summarize {study.path}", err=True)
-    _check_failures(study.path, max_failure_rate)
+    _check_failures(study.path, options["max_failure_rate"])
 
 
 @commands.command()
@@ -190,6 +207,54 @@ def _status(name: str) -> Status:
     except KeyError:
         known = ", ".join(status.meaning for status in Status if status.is_failure)
         raise ConfigurationError("--retry", name, f"one of {known}", "it is computed again") from None
+
+
+def _check_array_options(options: RunOptions, is_array: bool) -> None:
+    """Refuse what makes no sense with or without a job array, before anything starts."""
+    for name in ("retry", "max_failure_rate"):
+        if is_array and options[name]:
+            why = "a task sees its own share alone; a run without an array can do it"
+            raise ConfigurationError(_option(name), options[name], "no such option with --on array", why)
+    if not is_array and options["array_tasks"] is not None:
+        why = "only tasks of an array share the work"
+        raise ConfigurationError("--array-tasks", options["array_tasks"], "--on array beside it", why)
+
+
+def _option(name: str) -> str:
+    return f"--{name.replace('_', '-')}"
+
+
+def _run_share(design: Design, store: Path | None, replications: int | None, options: RunOptions) -> None:
+    """Compute one array task's share."""
+    from blpsim.run.array import member, processors
+    from blpsim.workflow import run_share, store_of
+
+    placed = member(os.environ, options["array_task"], options["array_tasks"])
+    number = processors(os.environ) if options["workers"] is None else options["workers"]
+    with _shown(f"{design.name}, task {placed.rank} of {placed.number}") as listener:
+        run_share(
+            design,
+            store,
+            member=placed,
+            workers=_workers(options, number),
+            replications=replications,
+            listener=listener,
+        )
+    click.echo(f"when all tasks have ended: blpsim publish {store_of(design, store)}", err=True)
+
+
+def _workers(options: RunOptions, number: int | None) -> Workers:
+    """Return who carries out a study, and for how long: by default as long as the batch system lets it."""
+    from blpsim.run.array import duration, remaining_seconds
+    from blpsim.run.workers import Workers
+
+    said = options["walltime"]
+    seconds = remaining_seconds(os.environ) if said is None else duration(said)
+    if said is not None and not seconds:
+        why = "the run stops before it is over"
+        raise ConfigurationError("--walltime", said, "a time such as 3:55:00 or 1-12:00:00", why)
+    limit = None if seconds is None else max(seconds, 1.0)
+    return Workers(number=number, walltime_seconds=limit)
 
 
 @contextmanager

@@ -17,16 +17,21 @@ from blpsim.checks import check, check_count
 from blpsim.errors import StoreError
 from blpsim.kernels.compile import are_compiled
 from blpsim.model.conduct import Conduct, Ownership
+from blpsim.run.array import Member
+from blpsim.run.deadline import Deadline
 from blpsim.run.executor import Executor
 from blpsim.run.inprocess import InProcess
 from blpsim.run.interrupt import Interrupt
+from blpsim.run.workers import Workers, local_number, workers_of
 from blpsim.status import Status
 from blpsim.store.content import content_of
 from blpsim.store.folder import Store
+from blpsim.store.joint import JointStore
 from blpsim.store.journal import Journal
+from blpsim.store.missing import missing, missing_share, units
 from blpsim.store.study import Study, open_study
 from blpsim.study.design import Design
-from blpsim.study.plan import Plan, gaps
+from blpsim.study.plan import Plan
 from blpsim.study.records import FIELDS, TIMINGS, Block
 from blpsim.study.task import Task, run_task
 from blpsim.threads import one_thread
@@ -70,7 +75,7 @@ def run(
     design: Design,
     store: str | Path | None = None,
     *,
-    workers: int | None = None,
+    workers: int | Workers | None = None,
     replications: int | None = None,
     block_size: int | None = None,
     retry: Iterable[Status] = (),
@@ -79,7 +84,7 @@ def run(
     """Return the study after computing what its store lacks.
 
     store         its folder, ``results/NAME`` by default
-    workers       processes, one a processor by default; 0 computes in this process
+    workers       processes, one a processor by default; 0 computes in this process; or who they are
     replications  instead of the design's
     block_size    replications of each block; by default what takes some seconds
     retry         statuses of estimates that are computed again
@@ -97,16 +102,49 @@ def run(
     check("retry", statuses := tuple(retry), tuple[Status, ...])
     if replications is not None:
         design = dataclasses.replace(design, replications=replications)
-    workers = _workers(workers)
+    check("workers", workers, int | Workers | None)
+    crew = workers_of(workers)
     if block_size is not None:
         check_count("block_size", block_size, "a block holds replications")
     with Interrupt() as interrupt, Store(store_of(design, store), content_of(design)) as opened:
-        session = _Run(design=design, store=opened, retry=frozenset(statuses), listener=listener or _ignore)
-        session.carry_out(workers, block_size, interrupt.is_requested)
+        lacking = list(missing(design, opened.journal, statuses))
+        # A block that repeats others counts instead of them only if it says that it is newer.
+        revision = opened.journal.next_revision() if statuses else 0
+        total = design.replications * len(design.scenarios) * len(design.estimators)
+        session = _Run(design, opened, lacking, listener or _ignore, total=total, revision=revision)
+        is_stopped = session.carry_out(crew, interrupt, block_size)
         opened.publish()
-        if interrupt.is_requested():
+        if is_stopped:
             raise KeyboardInterrupt
     return open_study(opened.path)
+
+
+def run_share(
+    design: Design,
+    store: str | Path | None = None,
+    *,
+    member: Member,
+    workers: int | Workers | None = None,
+    replications: int | None = None,
+    listener: Listener | None = None,
+) -> None:
+    """Compute one task's share of what a study's store lacks, as one of a job array that share it.
+
+    member  which of the tasks this is
+
+    The tasks of one job share what was missing when the first of them looked; each writes its own
+    blocks, and none publishes. Other arguments, and what is raised, are those of ``run``; nothing
+    but the folder need be common to the machines.
+    """
+    if replications is not None:
+        design = dataclasses.replace(design, replications=replications)
+    crew, folder = workers_of(workers), store_of(design, store)
+    joint = JointStore(folder, content_of(design), member.job, member.rank)
+    with Interrupt() as interrupt, joint as opened:
+        share = missing_share(design, opened, member.rank, member.number)
+        session = _Run(design, opened, share, listener or _ignore, total=units(share))
+        if session.carry_out(crew, interrupt):
+            raise KeyboardInterrupt
 
 
 def store_of(design: Design, store: str | Path | None = None) -> Path:
@@ -210,24 +248,40 @@ def _differences(block: Block, stored: Block) -> Iterator[str]:
 
 
 class _Run:
-    def __init__(self, *, design: Design, store: Store, retry: frozenset[Status], listener: Listener) -> None:
+    def __init__(
+        self,
+        design: Design,
+        store: Store | JointStore,
+        lacking: list[Task],
+        listener: Listener,
+        *,
+        total: int,
+        revision: int = 0,
+    ) -> None:
         self._design, self._store, self._listener = design, store, listener
-        # A block that repeats others counts instead of them only if it says that it is newer.
-        self._revision = store.journal.next_revision() if retry else 0
-        self._missing = list(self._gaps(retry))
-        self._total = design.replications * len(design.scenarios) * len(design.estimators)
-        self._before = self._total - sum(gap.replications * len(gap.estimators) for gap in self._missing)
+        self._missing, self._revision, self._total = lacking, revision, total
+        self._before = total - units(lacking)
         self._computed, self._failed, self._began = 0, 0, time.monotonic()
-        self._uncompiled = _uncompiled(design) if self._missing else []
+        self._uncompiled = _uncompiled(design) if lacking else []
         self._may_compile = bool(self._uncompiled)
+        self._deadline = Deadline(None)
 
-    def carry_out(self, workers: int, block_size: int | None, is_stopped: Callable[[], bool]) -> None:
-        """Compute what is missing, and write it."""
+    def carry_out(self, workers: Workers, interrupt: Interrupt, block_size: int | None = None) -> bool:
+        """Compute what is missing, and write it; return whether it was stopped before the end."""
+        self._deadline = Deadline(workers.walltime_seconds)
+
+        def is_stopped() -> bool:
+            return interrupt.is_requested() or self._deadline.is_reached()
+
         self._tell()
-        if not self._missing:
-            return
+        if self._missing:
+            self._compute(workers, block_size, is_stopped)
+        is_over = self._deadline.is_reached() and self._before + self._computed < self._total
+        return interrupt.is_requested() or is_over
+
+    def _compute(self, workers: Workers, block_size: int | None, is_stopped: Callable[[], bool]) -> None:
         with self._patience(), ExitStack() as open_parts:
-            if self._may_compile and workers > 0:
+            if self._may_compile and workers.number != 0:
                 from blpsim.run.compiling import compile_kernels
 
                 for nested in self._uncompiled:
@@ -253,20 +307,12 @@ class _Run:
     def _keep(self, block: Block, plan: Plan) -> None:
         self._store.write(block, revision=self._revision)
         plan.observe(block)
+        self._deadline.observe(block)
         statuses = block.arrays["status"]
         self._computed += statuses.size
         self._failed += sum(Status(int(status)).is_failure for status in statuses.ravel())
         self._may_compile = False
         self._tell()
-
-    def _gaps(self, retry: frozenset[Status]) -> Iterator[Task]:
-        estimators, replications = tuple(self._design.estimators), self._design.replications
-        fingerprint = self._design.fingerprint
-        for name in self._design.scenarios:
-            statuses = self._store.journal.done(name, estimators, replications).statuses
-            missing = np.isin(statuses, [int(Status.PENDING), *map(int, retry)])
-            whole = Task(design=fingerprint, scenario=name, estimators=estimators, start=0, stop=replications)
-            yield from gaps(whole, missing)
 
     @contextmanager
     def _patience(self) -> Iterator[None]:
@@ -293,22 +339,16 @@ class _Run:
 
 
 @contextmanager
-def _executor(design: Design, workers: int, is_stopped: Callable[[], bool]) -> Iterator[Executor]:
-    if workers == 0:
+def _executor(design: Design, workers: Workers, is_stopped: Callable[[], bool]) -> Iterator[Executor]:
+    number = local_number(workers)
+    if number == 0:
         with InProcess(design, is_stopped) as inprocess:
             yield inprocess
         return
     from blpsim.run.dask import DaskLocal
 
-    with DaskLocal(design, workers, is_stopped) as dask:
+    with DaskLocal(design, number, is_stopped) as dask:
         yield dask
-
-
-def _workers(workers: int | None) -> int:
-    if workers is None:
-        return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    check_count("workers", workers, "0 computes in this process", 0)
-    return workers
 
 
 def _uncompiled(design: Design) -> list[bool]:

@@ -187,12 +187,29 @@ def test_what_has_a_status_is_computed_again_when_asked_for(blpsim, folder):
     assert any("0000002-0000003" in path.name for path in journal.iterdir())
 
 
+@pytest.mark.usefixtures("folder")
+def test_tasks_that_are_numbered_by_hand_share_a_study(blpsim):
+    for index in range(2):
+        task = ("--array-task", str(index), "--array-tasks", "2")
+        code, _, err = blpsim("run", "design.py", "--workers", "0", *task)
+        assert code == 0
+        assert err.startswith(f"toy, task {index} of 2: 0 of 8 estimates are there")
+        assert "blpsim publish results/toy" in err
+    blpsim("publish", "results/toy")
+    found = json.loads(blpsim("status", "results/toy", "--json")[1])
+    assert (found["done"], found["pending"]) == (16, 0)
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [
         (["run", "nowhere.py"], "DESIGN = nowhere.py: expected a Python file"),
         (["run", "design.py", "--retry", "sadness"], "--retry = sadness: expected one of"),
         (["run", "design.py", "--store", "design.py", "--workers", "0"], "design.py"),
+        (["run", "design.py", "--on", "array"], "--array-task = nothing"),
+        (["run", "design.py", "--on", "array", "--retry", "no_data"], "no such option with --on array"),
+        (["run", "design.py", "--array-tasks", "3"], "--array-tasks = 3: expected --on array beside it"),
+        (["run", "design.py", "--walltime", "soon"], "--walltime = soon: expected a time such as 3:55:00"),
         (["status", "nowhere"], "nowhere"),
         (["summarize", "nowhere"], "nowhere"),
         (["publish", "nowhere"], "nowhere"),

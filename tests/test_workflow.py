@@ -10,9 +10,11 @@ from blpsim.estimate.estimator import Estimator
 from blpsim.model.conduct import Ownership
 from blpsim.model.model import Model
 from blpsim.model.parameters import Parameters
+from blpsim.run.workers import Workers
 from blpsim.simulate.distributions import Bernoulli
 from blpsim.status import Status
 from blpsim.store.journal import Journal
+from blpsim.store.study import open_study
 from blpsim.study.design import Design
 from blpsim.workflow import replay, replay_openly, run
 from tests.simulate.scenarios import scenario
@@ -63,6 +65,27 @@ def test_a_listener_hears_of_every_block_and_of_failures(design, tmp_path):
     assert all(each.total == 12 for each in moments)
     assert moments[-1].remaining_seconds == 0
     assert moments[0].remaining_seconds is None
+
+
+@pytest.mark.parametrize("number", [0, 1])
+def test_a_run_stops_before_its_walltime_with_what_was_finished_published(tmp_path, number):
+    slow = Design(
+        name="slow",
+        seed=1,
+        replications=1000,
+        scenarios={"n": Normals(seconds=0.02)},
+        estimators={"median": Median()},
+    )
+    with pytest.raises(KeyboardInterrupt):
+        run(slow, tmp_path, workers=Workers(number=number, walltime_seconds=3 * number + 0.5))
+    study = open_study(tmp_path)
+    assert study.is_published
+    assert 0 < int((study.results["status"] == Status.EVALUATED).sum()) < 1000
+
+
+def test_a_run_that_ends_before_its_walltime_is_whole(design, tmp_path):
+    run(design, tmp_path, workers=Workers(number=0, walltime_seconds=1000.0))
+    assert len(open_study(tmp_path).results["replication"]) == 6
 
 
 @pytest.mark.parametrize(("option", "value"), [("workers", -1), ("block_size", 0), ("replications", -1)])

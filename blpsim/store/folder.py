@@ -11,9 +11,11 @@ from typing import Any, Self
 
 from blpsim.errors import BlpsimWarning
 from blpsim.store import provenance, published, swap
-from blpsim.store.atomic import remove_orphans, write_file, write_json
+from blpsim.store.atomic import remove_orphans, write_json
+from blpsim.store.beginning import begun, make_folder
 from blpsim.store.content import Content, read_content
 from blpsim.store.failures import write_failures
+from blpsim.store.joint import array_runs
 from blpsim.store.journal import Journal
 from blpsim.store.lock import Lock
 from blpsim.store.refusal import refused, unwritable
@@ -38,16 +40,18 @@ class Store:
         self.journal = Journal(self.path / "journal")
         self._lock = Lock(self.path / "lock")
         self._runs: list[dict[str, Any]] = []
+        self._has_begun = False
         self._begun = time.monotonic()
         self._seconds_before = 0.0
 
     def __enter__(self) -> Self:
         """Lock the folder, making it if need be, and check what is there."""
-        self._make_folder()
+        make_folder(self.path)
         self._lock.acquire()
         try:
             self._put_right()
             self._runs = provenance.read_runs(self.path / "provenance.json")
+            self._take_array_runs()
             if self._computes or not self._runs:
                 self._continue()
         except BaseException as error:
@@ -78,6 +82,7 @@ class Store:
         self.journal.refresh()
         self._set_corrupt_aside()
         self._refuse_to_empty()
+        self._take_array_runs()
         self._note_end()
         failures = published.publish(self.path, self.journal, self.content, self._attributes())
         write_failures(self.path / "failures.jsonl", failures, self.content.source)
@@ -88,17 +93,9 @@ class Store:
             why = "there are none, and publishing would replace results.zarr by an empty dataset"
             raise refused(self.path / "journal", "the blocks that results.zarr was made from", why)
 
-    def _make_folder(self) -> None:
-        try:
-            self.path.mkdir(parents=True, exist_ok=True)
-            if any(self.path.iterdir()) and not _is_store(self.path):
-                raise refused(self.path, "a store, or an empty folder", "it holds other files")
-            (self.path / "journal").mkdir(exist_ok=True)
-        except OSError as error:
-            raise unwritable(self.path, error) from error
-
     def _put_right(self) -> None:
-        remove_orphans(self.path)
+        for folder in (self.path, *self.path.glob("array/*")):
+            remove_orphans(folder)
         swap.finish(self.path / "results.zarr")
         self.journal.refresh()
         self.journal.verify()
@@ -112,19 +109,8 @@ class Store:
 
     def _continue(self) -> None:
         """Check what is there against the content, join the two, and begin a run."""
-        headers = self.journal.headers()
-        if headers:
-            earlier = read_content(self.path)
-            if earlier.name != self.content.name:
-                why = f"it holds the study {earlier.name!r}; choose another store"
-                raise refused(self.path, f"a store of the study {self.content.name!r}", why)
-            self.journal.refuse_other_content(self.content, self.path)
-            kept = {name for header in headers for name in (header.scenario, *header.estimators)}
-            self.content = self.content.joined(earlier, kept)
+        self.content = begun(self.path, self.journal, self.content)
         source = None if self.content.source is None else Path(self.content.source)
-        write_json(self.path / "design.json", self.content.as_json())
-        if self.content.source_text is not None:
-            write_file(self.path / "design.py", self.content.source_text.encode())
         self._begin_run(provenance.provenance(source))
 
     def _begin_run(self, run: dict[str, Any]) -> None:
@@ -134,10 +120,22 @@ class Store:
             text = f"{self.path} goes on with {', '.join(changed)}: bits may differ from those already there"
             warnings.warn(text, BlpsimWarning, stacklevel=5)
         self._runs.append(run)
+        self._has_begun = True
+        self._write_runs()
+
+    def _take_array_runs(self) -> None:
+        """List what tasks of job arrays noted since the last look, before the run that goes on."""
+        found = array_runs(self.path)
+        fresh = {run["array"]["job"] for run in found}
+        if not fresh:
+            return
+        own = [self._runs.pop()] if self._has_begun else []
+        kept = [run for run in self._runs if run.get("array", {}).get("job") not in fresh]
+        self._runs = sorted(kept + found, key=lambda run: str(run["started"])) + own
         self._write_runs()
 
     def _note_end(self) -> None:
-        if not self._computes:
+        if not self._has_begun:
             return
         self._runs[-1] |= {
             "ended": provenance.timestamp(),
@@ -160,7 +158,3 @@ class Store:
             **provenance.attributes(self._runs),
             "core_hours": self.journal.seconds() / 3600,
         }
-
-
-def _is_store(path: Path) -> bool:
-    return any((path / name).exists() for name in ("lock", "design.json"))

@@ -53,6 +53,10 @@ class Journal:
         chosen = (item for item in self._headers.items() if scenario in (None, item[1].scenario))
         return tuple(header for _, header in sorted(chosen, key=lambda item: (item[1].revision, item[0])))
 
+    def header(self, name: str) -> Header:
+        """Return the header of the block in a file."""
+        return self._headers[name]
+
     def done(self, scenario: str, estimators: tuple[str, ...], replications: int) -> Coverage:
         """Return what is there of a scenario's first replications: statuses, pending where missing."""
         return coverage(self.headers(scenario), estimators, replications)

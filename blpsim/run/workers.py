@@ -1,0 +1,47 @@
+"""Where a study's tasks are carried out, how many at once, and for how long."""
+
+from __future__ import annotations
+
+import math
+import os
+from dataclasses import dataclass
+from typing import Final
+
+from blpsim.checks import check_count, check_fields
+from blpsim.errors import ConfigurationError
+
+LOCAL: Final = "local"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Workers:
+    """Who carries out a study; no number depends on it."""
+
+    on: str = LOCAL
+    """``"local"``: processes on this machine."""
+    number: int | None = None
+    """How many processes: by default one a processor; 0 computes in this process."""
+    walltime_seconds: float | None = None
+    """How long the run may take: it stops cleanly some time before; None for ever."""
+
+    def __post_init__(self) -> None:
+        """Check the record once."""
+        check_fields(self)
+        if self.number is not None:
+            check_count("workers", self.number, "0 computes in this process", 0)
+        limit = self.walltime_seconds
+        if limit is not None and not (limit > 0 and math.isfinite(limit)):
+            why = "the run stops before it is over"
+            raise ConfigurationError("Workers.walltime_seconds", limit, "seconds above 0", why)
+
+
+def workers_of(given: int | Workers | None) -> Workers:
+    """Return who is meant by a number of processes on this machine, or by None."""
+    return given if isinstance(given, Workers) else Workers(number=given)
+
+
+def local_number(workers: Workers) -> int:
+    """Return how many processes on this machine are meant: one a processor when nothing was said."""
+    if workers.number is not None:
+        return workers.number
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
