@@ -29,6 +29,11 @@ TOO_MANY_FAILURES: Final = 3
 INTERRUPTED: Final = 130
 _COMPILING: Final = "compiling kernels (once)..."
 
+ON_HELP: Final = (
+    "local; array: as a task of a job array; tcp://.. or tls://.. or a scheduler file: with a Dask "
+    "scheduler that runs; a profile's TOML file: as jobs of a batch system."
+)
+
 design_argument = click.argument("design", type=click.Path(path_type=Path))
 store_argument = click.argument("store", type=click.Path(path_type=Path))
 store_option = click.option(
@@ -76,7 +81,7 @@ def main() -> None:
 @store_option
 @click.option("--replications", type=click.IntRange(min=0), help="Instead of the design's.")
 @click.option("--workers", type=click.IntRange(min=0), help="Processes, one a processor by default; 0: none.")
-@click.option("--on", type=click.Choice(["local", "array"]), default="local", show_default=True)
+@click.option("--on", metavar="WHERE", default="local", show_default=True, help=ON_HELP)
 @click.option("--array-task", type=click.IntRange(min=0), help="Instead of the batch system's number.")
 @click.option("--array-tasks", type=click.IntRange(min=1), help="How many tasks the array has.")
 @click.option("--walltime", metavar="[D-]H:M:S", help="Stop cleanly before; by default Slurm's own.")
@@ -104,6 +109,23 @@ def run(design: Path, store: Path | None, replications: int | None, **options: U
         )
     click.echo(f"results: {study.path / 'results.zarr'}    table: blpsim summarize {study.path}", err=True)
     _check_failures(study.path, options["max_failure_rate"])
+
+
+@commands.command()
+@design_argument
+@store_option
+@click.option("--replications", type=click.IntRange(min=0), help="Instead of the design's.")
+@click.option("--on", metavar="PROFILE", help="Also print the script of the jobs that run would submit.")
+def plan(design: Path, store: Path | None, replications: int | None, on: str | None) -> None:
+    """Show what a run would compute and, from what is there, what it would cost; nothing is written."""
+    from blpsim.store.outlook import outlook
+    from blpsim.study.load import load_design
+    from blpsim.workflow import store_of
+
+    script, loaded = None if on is None else _job_script(on), load_design(design)
+    click.echo(outlook(loaded, store_of(loaded, store), replications))
+    if script is not None:
+        click.echo(f"\n{script.strip()}")
 
 
 @commands.command()
@@ -209,6 +231,14 @@ def _status(name: str) -> Status:
         raise ConfigurationError("--retry", name, f"one of {known}", "it is computed again") from None
 
 
+def _job_script(on: str) -> str:
+    from blpsim.run.choice import profile_path
+    from blpsim.run.jobs import job_script
+    from blpsim.run.profile import read_profile
+
+    return job_script(read_profile(profile_path(on)))
+
+
 def _check_array_options(options: RunOptions, is_array: bool) -> None:
     """Refuse what makes no sense with or without a job array, before anything starts."""
     for name in ("retry", "max_failure_rate"):
@@ -246,7 +276,7 @@ def _run_share(design: Design, store: Path | None, replications: int | None, opt
 def _workers(options: RunOptions, number: int | None) -> Workers:
     """Return who carries out a study, and for how long: by default as long as the batch system lets it."""
     from blpsim.run.array import duration, remaining_seconds
-    from blpsim.run.workers import Workers
+    from blpsim.run.workers import LOCAL, Workers
 
     said = options["walltime"]
     seconds = remaining_seconds(os.environ) if said is None else duration(said)
@@ -254,7 +284,8 @@ def _workers(options: RunOptions, number: int | None) -> Workers:
         why = "the run stops before it is over"
         raise ConfigurationError("--walltime", said, "a time such as 3:55:00 or 1-12:00:00", why)
     limit = None if seconds is None else max(seconds, 1.0)
-    return Workers(number=number, walltime_seconds=limit)
+    on = LOCAL if options["on"] == "array" else options["on"]
+    return Workers(on=on, number=number, walltime_seconds=limit)
 
 
 @contextmanager

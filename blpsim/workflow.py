@@ -22,13 +22,13 @@ from blpsim.run.deadline import Deadline
 from blpsim.run.executor import Executor
 from blpsim.run.inprocess import InProcess
 from blpsim.run.interrupt import Interrupt
-from blpsim.run.workers import Workers, local_number, workers_of
+from blpsim.run.workers import LOCAL, Workers, local_number, workers_of
 from blpsim.status import Status
 from blpsim.store.content import content_of
 from blpsim.store.folder import Store
 from blpsim.store.joint import JointStore
 from blpsim.store.journal import Journal
-from blpsim.store.missing import missing, missing_share, units
+from blpsim.store.missing import missing, missing_share, units, wholes
 from blpsim.store.study import Study, open_study
 from blpsim.study.design import Design
 from blpsim.study.plan import Plan
@@ -104,13 +104,17 @@ def run(
         design = dataclasses.replace(design, replications=replications)
     check("workers", workers, int | Workers | None)
     crew = workers_of(workers)
+    if crew.on != LOCAL:
+        from blpsim.run.choice import site_of
+
+        site_of(crew)
     if block_size is not None:
         check_count("block_size", block_size, "a block holds replications")
     with Interrupt() as interrupt, Store(store_of(design, store), content_of(design)) as opened:
         lacking = list(missing(design, opened.journal, statuses))
         # A block that repeats others counts instead of them only if it says that it is newer.
         revision = opened.journal.next_revision() if statuses else 0
-        total = design.replications * len(design.scenarios) * len(design.estimators)
+        total = units(wholes(design))
         session = _Run(design, opened, lacking, listener or _ignore, total=total, revision=revision)
         is_stopped = session.carry_out(crew, interrupt, block_size)
         opened.publish()
@@ -281,7 +285,7 @@ class _Run:
 
     def _compute(self, workers: Workers, block_size: int | None, is_stopped: Callable[[], bool]) -> None:
         with self._patience(), ExitStack() as open_parts:
-            if self._may_compile and workers.number != 0:
+            if self._may_compile and workers.on == LOCAL and workers.number != 0:
                 from blpsim.run.compiling import compile_kernels
 
                 for nested in self._uncompiled:
@@ -338,17 +342,16 @@ class _Run:
         )
 
 
-@contextmanager
-def _executor(design: Design, workers: Workers, is_stopped: Callable[[], bool]) -> Iterator[Executor]:
-    number = local_number(workers)
-    if number == 0:
-        with InProcess(design, is_stopped) as inprocess:
-            yield inprocess
-        return
-    from blpsim.run.dask import DaskLocal
+def _executor(design: Design, workers: Workers, is_stopped: Callable[[], bool]) -> Executor:
+    if workers.on == LOCAL and local_number(workers) == 0:
+        return InProcess(design, is_stopped)
+    from blpsim.run.dask import DaskExecutor, DaskLocal
 
-    with DaskLocal(design, number, is_stopped) as dask:
-        yield dask
+    if workers.on == LOCAL:
+        return DaskLocal(design, local_number(workers), is_stopped)
+    from blpsim.run.choice import site_of
+
+    return DaskExecutor(design, site_of(workers), is_stopped)
 
 
 def _uncompiled(design: Design) -> list[bool]:

@@ -200,6 +200,46 @@ def test_tasks_that_are_numbered_by_hand_share_a_study(blpsim):
     assert (found["done"], found["pending"]) == (16, 0)
 
 
+def test_plan_says_what_is_missing_what_it_costs_and_which_jobs_it_takes(blpsim, folder):
+    (folder / "my.toml").write_text('scheduler = "slurm"\nmemory = "2GB"\nwalltime = "04:00:00"\n')
+    _, out, _ = blpsim("plan", "design.py")
+    assert out.splitlines()[:2] == [
+        "toy: 1 scenario, 2 estimators, 8 replications",
+        "missing: 16 of 16 estimates",
+    ]
+    assert "cost: unknown" in out
+    assert not (folder / "results").exists()
+    blpsim("run", "design.py", "--workers", "0", "--replications", "2")
+    code, out, _ = blpsim("plan", "design.py", "--on", "my.toml")
+    assert code == 0
+    assert "missing: 12 of 16 estimates\ncost: " in out
+    assert "core-hours" in out
+    assert "#SBATCH -t 04:00:00" in out
+
+
+@pytest.mark.usefixtures("folder")
+def test_the_array_script_that_users_copy_runs_a_task(folder):
+    (folder / "bin").mkdir()
+    command = folder / "bin" / "blpsim"
+    command.write_text(f'#!/bin/sh\nexec {sys.executable} -m blpsim.cli "$@"\n')
+    command.chmod(0o755)
+    place = {"JOB_ID": 5, "TASK_ID": 1, "TASK_MIN": 0, "TASK_MAX": 3, "TASK_COUNT": 4}
+    environment = {f"SLURM_ARRAY_{name}": str(value) for name, value in place.items()}
+    ran = subprocess.run(
+        ["bash", f"{ROOT}/cluster/array.sbatch", "design.py", "--workers", "0"],
+        env={
+            **os.environ,
+            **environment,
+            "PYTHONPATH": ROOT,
+            "PATH": f"{command.parent}:{os.environ['PATH']}",
+        },
+        capture_output=True,
+        text=True,
+    )
+    assert ran.returncode == 0, ran.stderr
+    assert ran.stderr.startswith("toy, task 1 of 4: 0 of 4 estimates are there")
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [
@@ -210,6 +250,8 @@ def test_tasks_that_are_numbered_by_hand_share_a_study(blpsim):
         (["run", "design.py", "--on", "array", "--retry", "no_data"], "no such option with --on array"),
         (["run", "design.py", "--array-tasks", "3"], "--array-tasks = 3: expected --on array beside it"),
         (["run", "design.py", "--walltime", "soon"], "--walltime = soon: expected a time such as 3:55:00"),
+        (["run", "design.py", "--on", "nowhere.toml"], "--on = nowhere.toml: expected local, array"),
+        (["plan", "design.py", "--on", "nowhere.toml"], "--on = nowhere.toml: expected local, array"),
         (["status", "nowhere"], "nowhere"),
         (["summarize", "nowhere"], "nowhere"),
         (["publish", "nowhere"], "nowhere"),

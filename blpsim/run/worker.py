@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Final, cast
 
 from blpsim.errors import ConfigurationError
+from blpsim.study.code import code_hash
 from blpsim.study.design import Design, Source
 from blpsim.study.load import design_from
 from blpsim.study.records import Block
@@ -17,7 +18,7 @@ from blpsim.study.task import Task, run_task
 from blpsim.threads import limit_this_process
 
 _CARGO: Final[dict[str, Cargo]] = {}
-_STOP: Final = threading.Event()
+_STOP: Final[set[str]] = set()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,6 +27,8 @@ class Cargo:
 
     fingerprint: str
     """The design's fingerprint."""
+    code: str
+    """The hash of the driver's code that computes numbers."""
     source: Source | None = None
     """The design file's text, which the worker runs."""
     pickled: bytes = b""
@@ -37,24 +40,28 @@ def unload(cargo: Cargo) -> None:
     if threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGINT, signal.SIG_IGN)
     limit_this_process()
+    _STOP.discard(cargo.fingerprint)
     _CARGO[cargo.fingerprint] = cargo
 
 
 def carry_out(task: Task) -> Block | None:
     """Return a task's block, None when the worker has been asked to stop before."""
-    if _STOP.is_set():
+    if task.design in _STOP:
         return None
-    return run_task(_design(task.design), task, _STOP.is_set)
+    return run_task(_design(task.design), task, lambda: task.design in _STOP)
 
 
-def request_stop() -> None:
-    """Ask this worker to end its task after the replication it is at."""
-    _STOP.set()
+def request_stop(fingerprint: str) -> None:
+    """Ask this worker to end its tasks of a design after the replication it is at."""
+    _STOP.add(fingerprint)
 
 
 @functools.lru_cache(maxsize=4)
 def _design(fingerprint: str) -> Design:
     cargo = _CARGO[fingerprint]
+    if cargo.code != code_hash():
+        why = "they may give other bits: install the same version where the workers are"
+        raise ConfigurationError("a worker's blpsim", code_hash()[:12], f"{cargo.code[:12]}, as here", why)
     if cargo.source is None:
         return cast(Design, pickle.loads(cargo.pickled))
     design = design_from(cargo.source)

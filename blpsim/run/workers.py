@@ -18,9 +18,10 @@ class Workers:
     """Who carries out a study; no number depends on it."""
 
     on: str = LOCAL
-    """``"local"``: processes on this machine."""
+    """``"local"``: processes on this machine. Or an existing Dask scheduler's address, ``tcp://HOST:PORT`` or
+    ``tls://HOST:PORT``, or its scheduler file (``.json``); or a cluster's profile (``.toml``)."""
     number: int | None = None
-    """How many processes: by default one a processor; 0 computes in this process."""
+    """How many processes here: by default one a processor, 0 for this process; or a profile's jobs."""
     walltime_seconds: float | None = None
     """How long the run may take: it stops cleanly some time before; None for ever."""
 

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from blpsim.store.description import described
-from blpsim.store.provenance import code_hash
 from blpsim.store.refusal import refused, unreadable
+from blpsim.study.code import code_hash
 
 if TYPE_CHECKING:
     from blpsim.study.design import Design

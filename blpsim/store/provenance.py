@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import hashlib
 import json
 import os
 import platform
@@ -22,21 +21,8 @@ PACKAGES = ("blpsim", "numpy", "scipy", "numba", "llvmlite", "pandas", "formulai
 """What the bits may depend on; also recorded: xarray, zarr, dask and distributed."""
 
 _PLUMBING = ("xarray", "zarr", "dask", "distributed")
-_COMPUTES_NOTHING = ("__init__.py", "run", "store", "workflow.py", "summary", "report", "cli.py")
 _VECTOR = re.compile(r"^(sse|ssse|avx|fma|f16c|amx|asimd|sve|neon|fphp)")
 _THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
-
-
-@functools.cache
-def code_hash() -> str:
-    """Return the SHA-256 of the sources that compute numbers, not of those that run, store or show."""
-    package = Path(__file__).parent.parent
-    digest = hashlib.sha256()
-    for path in sorted(package.rglob("*.py")):
-        name = path.relative_to(package)
-        if name.parts[0] not in _COMPUTES_NOTHING:
-            digest.update(f"{name.as_posix()}\0".encode() + path.read_bytes() + b"\0")
-    return digest.hexdigest()
 
 
 def provenance(source: Path | None) -> dict[str, Any]:

@@ -7,6 +7,7 @@ import pytest
 from blpsim.errors import ConfigurationError
 from blpsim.run import worker
 from blpsim.run.worker import Cargo, carry_out, request_stop, unload
+from blpsim.study.code import code_hash
 from blpsim.study.design import Design, Source
 from blpsim.study.task import Task
 from tests.study.toys import Mean, Normals
@@ -30,8 +31,9 @@ def _fresh(monkeypatch):
     worker._STOP.clear()
 
 
-def sent(source, fingerprint):
-    unload(Cargo(fingerprint=fingerprint, source=source))
+def sent(source, fingerprint, code=None):
+    code = code or code_hash()
+    unload(Cargo(fingerprint=fingerprint, code=code, source=source))
     return Task(design=fingerprint, scenario="n", estimators=("m",), start=0, stop=2)
 
 
@@ -62,6 +64,19 @@ def test_a_design_file_that_gives_another_design_on_a_worker_is_refused(tmp_path
 
 
 def test_a_worker_that_is_asked_to_stop_begins_nothing():
-    request_stop()
+    request_stop("unknown")
     task = Task(design="unknown", scenario="n", estimators=("m",), start=0, stop=2)
     assert carry_out(task) is None
+
+
+def test_a_worker_with_other_code_is_refused():
+    task = sent(Source(path="/nowhere/design.py", text=TEXT), "f" * 64, code="0" * 64)
+    with pytest.raises(ConfigurationError, match="install the same version where the workers are"):
+        carry_out(task)
+
+
+def test_a_worker_that_is_sent_a_design_again_has_forgotten_that_it_was_asked_to_stop():
+    request_stop("f" * 64)
+    task = sent(Source(path="/nowhere/design.py", text="design = 1"), "f" * 64)
+    with pytest.raises(ConfigurationError, match="design of type int"):
+        carry_out(task)

@@ -5,7 +5,7 @@ import pytest
 
 from blpsim.errors import StoreError
 from blpsim.store.content import content_of, read_content
-from blpsim.store.provenance import code_hash
+from blpsim.study.code import code_hash
 from tests.store.made import content
 
 
