@@ -11,6 +11,7 @@ import pytest
 
 from blpsim.status import Status
 from blpsim.store.journal import Journal
+from blpsim.store.lock import Lock
 from blpsim.store.study import open_study
 from blpsim.study.design import Design
 from blpsim.workflow import run
@@ -87,6 +88,36 @@ def test_ctrl_c_ends_cleanly_with_everything_finished_published(tmp_path, worker
     done = int((study.results["status"] == Status.CONVERGED).sum())
     assert 0 < done < 200
     assert done == sum(header.stop - header.start for header in Journal(store / "journal").headers())
+
+
+def test_a_batch_system_s_request_to_end_leaves_what_was_finished_published_and_the_lock_free(tmp_path):
+    (tmp_path / "design.py").write_text(SLOW)
+    store = tmp_path / "store"
+    process = started(tmp_path, store, 1)
+    assert Lock(store / "lock").holder().pid == process.pid
+    process.terminate()
+    _, errors = process.communicate(timeout=120)
+    assert process.returncode == 130, errors
+    assert "Traceback" not in errors
+    assert open_study(store).is_published
+    assert Lock(store / "lock").holder() is None
+
+
+def test_a_second_driver_is_refused_and_told_who_the_first_is(tmp_path):
+    (tmp_path / "design.py").write_text(SLOW)
+    store = tmp_path / "store"
+    process = started(tmp_path, store, 0)
+    command = [sys.executable, "-m", "blpsim.cli", "run", str(tmp_path / "design.py"), "--store", str(store)]
+    second = subprocess.run([*command, "--workers", "0"], capture_output=True, text=True, timeout=120)
+    assert second.returncode == 1
+    assert f"process {process.pid} on " in second.stderr
+    process.kill()
+    process.communicate()
+    third = subprocess.run(
+        [*command, "--workers", "0", "--walltime", "2"], capture_output=True, text=True, timeout=120
+    )
+    assert third.returncode == 130, third.stderr
+    assert not third.stderr.startswith("slow: 0 of 200")
 
 
 @pytest.mark.parametrize("workers", [0, 2])
