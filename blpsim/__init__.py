@@ -47,6 +47,7 @@ if TYPE_CHECKING:
     from blpsim.model.surveys import MicroMoment as MicroMoment
     from blpsim.model.surveys import MicroPart as MicroPart
     from blpsim.model.surveys import Product as Product
+    from blpsim.run.workers import Workers as Workers
     from blpsim.simulate.distributions import Bernoulli as Bernoulli
     from blpsim.simulate.distributions import Choice as Choice
     from blpsim.simulate.distributions import Constant as Constant
@@ -110,6 +111,7 @@ _NAMES = {
         "regression_moment",
     ),
     "model.surveys": ("Everyone", "Inside", "MicroDataset", "MicroMoment", "MicroPart", "Product"),
+    "run.workers": ("Workers",),
     "simulate.distributions": (
         "Bernoulli",
         "Choice",
