@@ -18,7 +18,6 @@ from blpsim.errors import BlpsimError, ConfigurationError
 if TYPE_CHECKING:
     from rich.progress import Progress as Bar
 
-    from blpsim.run.workers import Workers
     from blpsim.status import Status
     from blpsim.store.progress import Progress
     from blpsim.study.design import Design
@@ -96,13 +95,14 @@ def run(design: Path, store: Path | None, replications: int | None, **options: U
         from blpsim.run.forkserver import start_loading
 
         start_loading()
+    from blpsim.run.workers import allowed
     from blpsim.study.load import load_design
     from blpsim.workflow import run as run_study
 
     if is_array:
         _run_share(load_design(design), store, replications, options)
         return
-    loaded, workers = load_design(design), _workers(options, options["workers"])
+    loaded, workers = load_design(design), allowed(options["on"], options["workers"], options["walltime"])
     with _shown(loaded.name) as listener:
         study = run_study(
             loaded, store, workers=workers, replications=replications, retry=statuses, listener=listener
@@ -257,6 +257,7 @@ def _option(name: str) -> str:
 def _run_share(design: Design, store: Path | None, replications: int | None, options: RunOptions) -> None:
     """Compute one array task's share."""
     from blpsim.run.array import member, processors
+    from blpsim.run.workers import allowed
     from blpsim.workflow import run_share, store_of
 
     placed = member(os.environ, options["array_task"], options["array_tasks"])
@@ -266,26 +267,11 @@ def _run_share(design: Design, store: Path | None, replications: int | None, opt
             design,
             store,
             member=placed,
-            workers=_workers(options, number),
+            workers=allowed("local", number, options["walltime"]),
             replications=replications,
             listener=listener,
         )
     click.echo(f"when all tasks have ended: blpsim publish {store_of(design, store)}", err=True)
-
-
-def _workers(options: RunOptions, number: int | None) -> Workers:
-    """Return who carries out a study, and for how long: by default as long as the batch system lets it."""
-    from blpsim.run.array import duration, remaining_seconds
-    from blpsim.run.workers import LOCAL, Workers
-
-    said = options["walltime"]
-    seconds = remaining_seconds(os.environ) if said is None else duration(said)
-    if said is not None and not seconds:
-        why = "the run stops before it is over"
-        raise ConfigurationError("--walltime", said, "a time such as 3:55:00 or 1-12:00:00", why)
-    limit = None if seconds is None else max(seconds, 1.0)
-    on = LOCAL if options["on"] == "array" else options["on"]
-    return Workers(on=on, number=number, walltime_seconds=limit)
 
 
 @contextmanager

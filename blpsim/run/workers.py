@@ -9,6 +9,7 @@ from typing import Final
 
 from blpsim.checks import check_count, check_fields
 from blpsim.errors import ConfigurationError
+from blpsim.run.array import duration, remaining_seconds
 
 LOCAL: Final = "local"
 
@@ -46,3 +47,12 @@ def local_number(workers: Workers) -> int:
     if workers.number is not None:
         return workers.number
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def allowed(on: str, number: int | None, walltime: str | None) -> Workers:
+    """Return who carries out a study, for as long as was said or the batch system lets this process go on."""
+    seconds = remaining_seconds(os.environ) if walltime is None else duration(walltime)
+    if walltime is not None and not seconds:
+        why = "the run stops before it is over"
+        raise ConfigurationError("--walltime", walltime, "a time such as 3:55:00 or 1-12:00:00", why)
+    return Workers(on=on, number=number, walltime_seconds=None if seconds is None else max(seconds, 1.0))
