@@ -31,13 +31,36 @@ class MarketDistribution(Protocol):
         """Return draws, (sum of counts,), ``counts[t]`` of them for market t."""
 
 
+@runtime_checkable
+class PlacedDistribution(Protocol):
+    """A distribution by market that can be drawn from again in the same markets."""
+
+    def draw_placed(
+        self, generator: np.random.Generator, counts: Integers, placing: np.random.Generator
+    ) -> Vector:
+        """Return other draws, (sum of counts,), with what draws of a market share as it was drawn before.
+
+        placing  begins where the generator began that drew by market then
+        """
+
+
 AnyDistribution = Distribution | MarketDistribution
 
 
-def draw(distribution: AnyDistribution, generator: np.random.Generator, counts: Integers) -> Vector:
-    """Return draws as floats, (sum of counts,), ``counts[t]`` of them for market t."""
+def draw(
+    distribution: AnyDistribution,
+    generator: np.random.Generator,
+    counts: Integers,
+    placing: np.random.Generator | None = None,
+) -> Vector:
+    """Return draws as floats, (sum of counts,), ``counts[t]`` of them for market t.
+
+    placing  where the same markets were drawn for before: begins where the generator of that time began
+    """
     by_market = getattr(distribution, "draw_by_market", None)
-    if by_market is not None:
+    if placing is not None and isinstance(distribution, PlacedDistribution):
+        values = distribution.draw_placed(generator, counts, placing)
+    elif by_market is not None:
         values = by_market(generator, counts)
     else:
         values = cast(Distribution, distribution).draw(generator, int(counts.sum()))
@@ -205,6 +228,13 @@ class PerMarket:
         """Return a market's draw for each of its products or agents, (sum of counts,)."""
         return np.repeat(self.distribution.draw(generator, counts.size), counts)
 
+    def draw_placed(
+        self, generator: np.random.Generator, counts: Integers, placing: np.random.Generator
+    ) -> Vector:
+        """Return what the markets drew before, for each of other agents, (sum of counts,)."""
+        del generator
+        return self.draw_by_market(placing, counts)
+
 
 @dataclass(frozen=True, slots=True)
 class PerProduct:
@@ -245,7 +275,19 @@ class OneOf:
 
     def draw_by_market(self, generator: np.random.Generator, counts: Integers) -> Vector:
         """Return draws from the distribution that each market was given at random, (sum of counts,)."""
-        given = generator.integers(len(self.distributions), size=counts.size)
+        return self._drawn(self._given(generator, counts), generator, counts)
+
+    def draw_placed(
+        self, generator: np.random.Generator, counts: Integers, placing: np.random.Generator
+    ) -> Vector:
+        """Return other draws, (sum of counts,), from the distributions that markets were given before."""
+        self._given(generator, counts)
+        return self._drawn(self._given(placing, counts), generator, counts)
+
+    def _given(self, generator: np.random.Generator, counts: Integers) -> Integers:
+        return generator.integers(len(self.distributions), size=counts.size)
+
+    def _drawn(self, given: Integers, generator: np.random.Generator, counts: Integers) -> Vector:
         parts = [
             self.distributions[which].draw(generator, int(count))
             for which, count in zip(given, counts, strict=True)

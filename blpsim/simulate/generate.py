@@ -13,7 +13,7 @@ from blpsim.economy.costs import CostCurve, cost_curve
 from blpsim.economy.equilibrium import PricedDemand
 from blpsim.errors import ParameterError
 from blpsim.model.blocks import Blocks, block_names
-from blpsim.model.columns import SHARES, Columns
+from blpsim.model.columns import PRICES, SHARES, Columns
 from blpsim.model.model import Costs, Model, ModelColumns
 from blpsim.model.nests import nested
 from blpsim.model.panel import Agents, Products, offsets
@@ -116,3 +116,9 @@ def demand_for(
         epsilon_scale=model.epsilon_scale,
         specific=specific_rows(agents, products, columns.links),
     )
+
+
+def priced(products: Products) -> Data:
+    """Return the columns, with some prices and shares where there are none, so that formulas can be read."""
+    number = products.number
+    return {PRICES: np.ones(number), SHARES: np.full(number, 0.5), **products.columns}

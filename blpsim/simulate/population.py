@@ -18,11 +18,14 @@ from blpsim.model.model import Model
 from blpsim.model.panel import Agents, Products
 from blpsim.model.specific import characteristics
 from blpsim.simulate.distributions import AnyDistribution, Distribution, draw
+from blpsim.simulate.generate import priced
 from blpsim.simulate.pairs import Meeting, PairDistribution, PerAgentAndProduct, check_pairs, draw_pairs
 from blpsim.streams import Streams
 
 Demographics = Mapping[str, AnyDistribution | PairDistribution] | pd.DataFrame
 Availability = Distribution | PairDistribution
+CONSUMERS = "consumers"
+"""The role of the streams that those are drawn with whose choices make the shares."""
 _STRATA, _AVAILABILITY = "market_ids", ""
 
 
@@ -47,6 +50,9 @@ class Population:
 
     With a column ``market_ids`` in the frame, each market is given one of these at random, and its rows.
     """
+    placed: Streams | None = None
+    """What the markets' consumers were drawn with, so that others who live there have in common with them
+    what a market's people share; None for consumers themselves."""
 
     availability: Availability | None = field(default=None, repr=False)
     """What multiplies each agent's odds of each product; None: everybody chooses among all."""
@@ -77,6 +83,17 @@ class Population:
         if isinstance(self.demographics, pd.DataFrame):
             return tuple(str(name) for name in self.demographics.columns if name != _STRATA)
         return tuple(self.demographics or ())
+
+    def draw_agents(
+        self, model: Model, integration: Integration | None, products: Products, streams: Streams, role: str
+    ) -> Agents:
+        """Return agents for the markets that the products are in.
+
+        integration  None for a model without X2, whose agents are alike
+        role         begins the names of the streams that are used
+        """
+        shape = Shape(products.markets, len(model.bind(priced(products)).x2.names), products)
+        return self.draw(model, integration, shape, streams, role)
 
     def draw(
         self, model: Model, integration: Integration | None, shape: Shape, streams: Streams, role: str
@@ -138,11 +155,18 @@ class Population:
         counts  (T,) how many there are for each market
         """
         if isinstance(self.demographics, pd.DataFrame):
-            rows = _resampled(self.demographics, counts, streams.generator(role))
+            rows = _resampled(self.demographics, counts, streams.generator(role), self._placing(""))
             return {name: self.demographics[name].to_numpy()[rows] for name in self.names}
         given = (self.demographics or {}).items()
         common = {name: d for name, d in given if not isinstance(d, PairDistribution)}
-        return {name: draw(d, streams.generator(f"{role}/{name}"), counts) for name, d in common.items()}
+        return {
+            name: draw(d, streams.generator(f"{role}/{name}"), counts, self._placing(f"/{name}"))
+            for name, d in common.items()
+        }
+
+    def _placing(self, name: str) -> np.random.Generator | None:
+        """Return the generator that consumers' demographics began with."""
+        return None if self.placed is None else self.placed.generator(f"{CONSUMERS}/demographics{name}")
 
 
 def _representative(markets: int) -> Agents:
@@ -152,11 +176,18 @@ def _representative(markets: int) -> Agents:
     )
 
 
-def _resampled(frame: pd.DataFrame, counts: Integers, generator: np.random.Generator) -> Integers:
+def _resampled(
+    frame: pd.DataFrame,
+    counts: Integers,
+    generator: np.random.Generator,
+    placing: np.random.Generator | None,
+) -> Integers:
     if _STRATA not in frame:
         return generator.integers(len(frame), size=int(counts.sum()))
     strata = list(frame.groupby(_STRATA, sort=True).indices.values())
     given = generator.integers(len(strata), size=counts.size)
+    if placing is not None:
+        given = placing.integers(len(strata), size=counts.size)
     parts = [
         strata[which][generator.integers(strata[which].size, size=int(count))]
         for which, count in zip(given, counts, strict=True)

@@ -18,7 +18,6 @@ from blpsim.fingerprint import LATER, fingerprint
 from blpsim.model.blocks import Blocks
 from blpsim.model.columns import PRICES, SHARES, Columns
 from blpsim.model.conduct import Conduct, Ownership, read_conduct
-from blpsim.model.expressions import Data
 from blpsim.model.integration import Integration
 from blpsim.model.model import Model, ModelColumns, ModelNames
 from blpsim.model.ownership import price_setters
@@ -32,11 +31,12 @@ from blpsim.simulate.generate import (
     drawn_curve,
     equal_shares,
     marginal_costs,
+    priced,
     true_blocks,
 )
 from blpsim.simulate.markets import Assign, Errors, Markets
 from blpsim.simulate.measurement import MeasuredShares
-from blpsim.simulate.population import Availability, Demographics, Population, Shape
+from blpsim.simulate.population import CONSUMERS, Availability, Demographics, Population
 from blpsim.simulate.redrawn import Redraw, Redrawn, check_economy
 from blpsim.simulate.residuals import Draw, residual_moments
 from blpsim.status import Status
@@ -217,8 +217,9 @@ class Scenario:
             why = "levels of a categorical variable differ between replications"
             raise ConfigurationError("Scenario.model", columns.names, f"the columns {self.names}", why)
         shocks = self._shocks(streams.generator("errors"), products)
-        agents = self.draw_agents(self.model, self.consumers, products, streams, "consumers")
-        return self._solved(products, columns, agents, shocks)
+        people = replace(self._population(), placed=streams)
+        agents = people.draw_agents(self.model, self.consumers, products, streams, CONSUMERS)
+        return self._solved(products, columns, agents, shocks, people)
 
     def columns_of(self, model: Model) -> ModelColumns:
         """Return the columns that another model, as an estimator's, has on the scenario's data.
@@ -228,24 +229,13 @@ class Scenario:
         FormulaError
             When a formula names what the scenario does not draw.
         """
-        return model.bind(_priced(self._products(_PROBE)), self._demographics(model))
+        return model.bind(priced(self._products(_PROBE)), self._demographics(model))
 
     def _shocks(self, generator: np.random.Generator, products: Products) -> Shocks:
         if not self.errors.needs_panel:
             return Shocks(*self.errors.draw(generator, products.number))
         each = products.number // products.markets
         return Shocks(*self.errors.draw_panel(generator, products.markets, each))
-
-    def draw_agents(
-        self, model: Model, integration: Integration | None, products: Products, streams: Streams, role: str
-    ) -> Agents:
-        """Return agents from the scenario's population for the markets that the products are in.
-
-        integration  None for a model without X2, whose agents are alike
-        role         begins the names of the streams that are used
-        """
-        shape = Shape(products.markets, len(model.bind(_priced(products)).x2.names), products)
-        return self._population().draw(model, integration, shape, streams, role)
 
     def _population(self) -> Population:
         return Population(demographics=self.demographics, availability=self.availability)
@@ -255,13 +245,15 @@ class Scenario:
         return draw_products(self.markets, self.characteristics, streams, nests)
 
     def _columns(self, products: Products) -> ModelColumns:
-        return self.model.bind(_priced(products), self._demographics(self.model))
+        return self.model.bind(priced(products), self._demographics(self.model))
 
     def _demographics(self, model: Model) -> Columns:
         names = self._population().names
         return model.bind_demographics({name: np.ones(1) for name in names})
 
-    def _solved(self, products: Products, columns: ModelColumns, agents: Agents, shocks: Shocks) -> Dataset:
+    def _solved(
+        self, products: Products, columns: ModelColumns, agents: Agents, shocks: Shocks, people: Population
+    ) -> Dataset:
         """Return the dataset with the prices and shares that follow from what was drawn."""
         blocks, costs, conduct = self._truth.blocks, None, read_conduct("Scenario.conduct", self.conduct)
         if self.model.supply is None:
@@ -291,7 +283,7 @@ class Scenario:
             costs=costs,
             conduct=conduct,
         )
-        return Dataset(economy=economy, status=found.status, residuals=found.residuals, source=self)
+        return Dataset(economy=economy, status=found.status, residuals=found.residuals, source=people)
 
     def _check_characteristics(self) -> None:
         reserved = self._given | _ENDOGENOUS
@@ -362,12 +354,6 @@ class Scenario:
         if self.model.supply is None and self.conduct is not Conduct.BERTRAND:
             why = "without Model.supply prices are drawn, not set"
             raise ConfigurationError("Scenario.conduct", self.conduct, "left at its default", why)
-
-
-def _priced(products: Products) -> Data:
-    """Return the columns, with some prices and shares where there are none, so that formulas can be read."""
-    number = products.number
-    return {PRICES: np.ones(number), SHARES: np.full(number, 0.5), **products.columns}
 
 
 def _formulas(model: Model) -> dict[str, frozenset[str]]:

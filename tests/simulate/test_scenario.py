@@ -13,8 +13,17 @@ from blpsim.errors import BlpsimError, ConfigurationError
 from blpsim.model.integration import Integration, Specification
 from blpsim.model.model import Model
 from blpsim.model.parameters import Parameters
-from blpsim.simulate.distributions import Bernoulli, Constant, Lognormal, Normal, OneOf, Uniform
+from blpsim.simulate.distributions import (
+    Bernoulli,
+    Constant,
+    Lognormal,
+    Normal,
+    OneOf,
+    PerMarket,
+    Uniform,
+)
 from blpsim.simulate.markets import Errors, Markets
+from blpsim.simulate.measurement import MeasuredShares
 from blpsim.status import Status
 from blpsim.streams import Streams
 
@@ -199,6 +208,27 @@ def test_an_estimator_draws_other_people_from_the_same_population():
     np.testing.assert_array_equal(drawn.demographics, again.demographics)
 
 
+def test_an_estimators_people_live_where_the_consumers_do():
+    """What a market's people share, as the state that they live in, is the same whoever draws them."""
+    frame = pd.DataFrame({"market_ids": [*"aab"], "income": [1.0, 1.5, 9.0]})
+    kinds = {
+        "one of several": {"income": OneOf(*(Normal(float(mean), 0.1) for mean in range(4)))},
+        "a draw a market": {"income": PerMarket(Normal())},
+        "rows of a market": frame,
+    }
+    model, shares = WITH_INCOME["model"], MeasuredShares(consumers=600, below="redraw")
+    for kind, demographics in kinds.items():
+        made = scenario(**WITH_INCOME, demographics=demographics, shares=shares).generate(STREAMS)
+        assert made.attempts > 1, kind
+        drawn = made.draw_agents(model, Integration("monte_carlo", 50), STREAMS, "an estimator")
+        lived, lives = (each.demographics[0].reshape(6, 50) for each in (made.economy.agents, drawn))
+        assert np.ptp(lived.mean(axis=1)) > 0.5, kind
+        # Within a market incomes differ by less than 4 times .1, or by .5 between the rows of "a".
+        assert np.abs(lived.mean(axis=1) - lives.mean(axis=1)).max() < 0.4, kind
+        if kind != "a draw a market":
+            assert np.any(lived != lives), kind
+
+
 def test_conduct_says_who_sets_prices():
     kinds = ("perfect_competition", "single_product", "bertrand", "monopoly")
     means = [column(scenario(conduct=kind).generate(STREAMS), "prices").mean() for kind in kinds]
@@ -277,14 +307,13 @@ RANDOM_RULES = [rule for rule in get_args(Specification) if Integration(rule, 8)
 @pytest.mark.parametrize("rule", RANDOM_RULES)
 def test_nodes_of_an_estimator_are_independent_of_those_that_generated_the_data(rule):
     """Both name the same rule of the same size, without a seed; what must not correlate are their errors."""
-    made = scenario(consumers=Integration(rule, 16)).generate(STREAMS)
+    integration = Integration(rule, 16)
+    made = scenario(consumers=integration).generate(STREAMS)
     errors = []
     for replication in range(100):
         streams = dataclasses.replace(STREAMS, replication=replication)
         roles = ("consumers", "estimation")
-        agents = [
-            made.draw_agents(made.economy.model, made.source.consumers, streams, role) for role in roles
-        ]
+        agents = [made.draw_agents(made.economy.model, integration, streams, role) for role in roles]
         errors.append([np.tanh(1 + each.nodes).mean() for each in agents])
         assert not np.intersect1d(agents[0].nodes, agents[1].nodes).size
     assert abs(np.corrcoef(np.array(errors).T)[0, 1]) < 4 / np.sqrt(100)
@@ -292,8 +321,9 @@ def test_nodes_of_an_estimator_are_independent_of_those_that_generated_the_data(
 
 @pytest.mark.parametrize("rule", RANDOM_RULES)
 def test_the_consumers_who_made_the_shares_are_those_of_their_stream(rule):
-    made = scenario(consumers=Integration(rule, 16)).generate(STREAMS)
-    again = made.draw_agents(made.economy.model, made.source.consumers, STREAMS, "consumers")
+    integration = Integration(rule, 16)
+    made = scenario(consumers=integration).generate(STREAMS)
+    again = made.draw_agents(made.economy.model, integration, STREAMS, "consumers")
     np.testing.assert_array_equal(made.economy.agents.nodes, again.nodes)
 
 
