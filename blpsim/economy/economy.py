@@ -163,7 +163,7 @@ class Economy:
 
         Source: Small and Rosen (1981).
         """
-        demand = self._demand(prices)
+        demand = self.demand(prices)
         if not demand.has_one_slope:
             formulas = f"{self.model.linear!r}, {self.model.nonlinear!r}"
             why = "with income effects the inclusive value is no measure in money"
@@ -214,7 +214,7 @@ class Economy:
         check("iteration", iteration, PriceIteration | None)
         iteration = iteration or PriceIteration()
         curve = economy._curve(ordered)
-        found = certified_prices(economy._demand(), ordered, economy._setters(), iteration, curve)
+        found = certified_prices(economy.demand(), ordered, economy._setters(), iteration, curve)
         prices, shares = found.prices, found.shares
         if not found.status.is_usable:
             failed = ~(found.residuals < iteration.tolerance)
@@ -301,7 +301,8 @@ class Economy:
             )
         return replace(self, products=reassigned(self.products, owners))
 
-    def _demand(self, prices: ArrayLike | None = None) -> PricedDemand:
+    def demand(self, prices: ArrayLike | None = None) -> PricedDemand:
+        """Return demand as it is written at prices, (N,), by default the economy's, in internal order."""
         columns = self.model.bind(self.products.columns, self.agents.demographic_names)
         blocks = self.parameters.blocks(columns.names)
         demand = PricedDemand(
@@ -319,7 +320,7 @@ class Economy:
         return demand if prices is None else demand.written_at(self._prices(prices))
 
     def _choices(self, prices: ArrayLike | None = None) -> Iterator[Choices]:
-        return choices_by_market(self._demand(prices))
+        return choices_by_market(self.demand(prices))
 
     def _matrices(
         self, function: Callable[[int, Choices], Matrix], prices: ArrayLike | None

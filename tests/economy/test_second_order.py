@@ -67,7 +67,7 @@ def second_differences(function, prices, products, step=1e-3):
 def test_second_derivatives_are_differences_of_a_firms_profits(nested, shares):
     economy = scenario(shares, nested).generate(Streams(seed=3, replication=0)).economy
     prices, owned = economy.products.prices, np.kron(np.eye(2), np.ones((2, 2)))
-    choices = next(iter(choices_by_market(economy._demand())))
+    choices = next(iter(choices_by_market(economy.demand())))
     second = d_profits(choices, owned, (prices - economy.costs)[:4], np.full(4, shares))
     for firm in ([0, 1], [2, 3]):
         brute = second_differences(lambda p, f=firm: profits(economy, p, shares)[f].sum(), prices, firm)
@@ -81,7 +81,7 @@ def falling(replication, slope=-10.0):
     truth = dataclasses.replace(economy.parameters, gamma=[2, 0.2, slope])
     economy = dataclasses.replace(economy, parameters=truth)
     curve = economy._curve(economy.costs)
-    found = equilibrium_prices(economy._demand(), economy.costs, economy._setters(), None, curve)
+    found = equilibrium_prices(economy.demand(), economy.costs, economy._setters(), None, curve)
     certified = economy.equilibrium()
     assert found.status is Status.CONVERGED
     return economy.at(found.prices, found.shares), certified
