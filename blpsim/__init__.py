@@ -65,6 +65,8 @@ if TYPE_CHECKING:
     from blpsim.simulate.pairs import Pairs as Pairs
     from blpsim.simulate.pairs import PerAgentAndProduct as PerAgentAndProduct
     from blpsim.simulate.scenario import Scenario as Scenario
+    from blpsim.simulate.surveys import Misreport as Misreport
+    from blpsim.simulate.surveys import Survey as Survey
     from blpsim.status import Status as Status
     from blpsim.store.study import Study as Study
     from blpsim.store.study import open_study as open_study
@@ -128,6 +130,7 @@ _NAMES = {
     "simulate.measurement": ("MeasuredShares",),
     "simulate.pairs": ("Pairs", "PerAgentAndProduct"),
     "simulate.scenario": ("Scenario",),
+    "simulate.surveys": ("Misreport", "Survey"),
     "status": ("Status",),
     "store.study": ("Study", "open_study"),
     "streams": ("Streams",),

@@ -49,6 +49,8 @@ class Status(IntEnum):
     """Importance sampling accepted fewer candidates than it was to draw in some market."""
     SHARES_BELOW_FLOOR = 18
     """Some share of the dataset, as measured, was too small to work with."""
+    NO_RESPONDENTS = 19
+    """A survey asks so few of the consumers that its respondents were not found."""
 
     @property
     def is_usable(self) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -10,10 +11,12 @@ import pandas as pd
 
 from blpsim.arrays import Booleans, Vector
 from blpsim.economy.economy import Economy
+from blpsim.economy.respondents import Respondents, observed
 from blpsim.model.integration import Integration
 from blpsim.model.model import Model
 from blpsim.model.panel import Agents, Products
 from blpsim.model.specific import without_products
+from blpsim.model.surveys import MicroMoment
 from blpsim.status import Status
 from blpsim.streams import Streams
 
@@ -34,7 +37,8 @@ class Dataset:
     economy: Economy
     """The truth: parameters, consumers, unobserved characteristics and costs."""
     status: Status
-    """CONVERGED; EQUILIBRIUM_FAILED, then prices and shares mean nothing; or SHARES_BELOW_FLOOR."""
+    """CONVERGED; EQUILIBRIUM_FAILED, then prices and shares mean nothing; SHARES_BELOW_FLOOR; or
+    NO_RESPONDENTS."""
     residuals: Vector = field(repr=False)
     """(T,) largest derivative of profit with respect to a price in each market."""
     source: AgentSource = field(repr=False)
@@ -45,6 +49,8 @@ class Dataset:
     """(N,) which of the economy's products are left in the data; None: all."""
     attempts: int = 1
     """How often a dataset was drawn; those before this one had shares that were too small."""
+    surveys: Mapping[str, Respondents] = field(default_factory=dict, repr=False)
+    """The respondents of each survey by its name."""
 
     @property
     def measured(self) -> Products:
@@ -60,6 +66,18 @@ class Dataset:
     def dropped(self) -> int:
         """How many products are left out of the data because their share, as measured, is too small."""
         return self.economy.products.number - self.measured.number
+
+    def micro_values(self, moments: Sequence[MicroMoment]) -> Vector:
+        """Return the values of micro moments, (M,), as surveys have them, but those that are given.
+
+        Raises
+        ------
+        ConfigurationError
+            When there is no survey of a name, or it did not ask for second choices.
+        FormulaError, DataError
+            When terms have no finite values on the data.
+        """
+        return observed(moments, self.surveys).values
 
     @property
     def agents(self) -> pd.DataFrame:

@@ -210,11 +210,11 @@ class Economy:
             For arrays of other shapes.
         """
         economy, known = self._priced_by(firm_ids, ownership, conduct), self._known_costs(costs)
-        ordered = known if economy.products.order is None else known[economy.products.order]
+        known = economy._sorted(known)
         check("iteration", iteration, PriceIteration | None)
         iteration = iteration or PriceIteration()
-        curve = economy._curve(ordered)
-        found = certified_prices(economy.demand(), ordered, economy._setters(), iteration, curve)
+        curve = economy._curve(known)
+        found = certified_prices(economy.demand(), known, economy._setters(), iteration, curve)
         prices, shares = found.prices, found.shares
         if not found.status.is_usable:
             failed = ~(found.residuals < iteration.tolerance)
@@ -371,7 +371,6 @@ class Economy:
         return [*self._by_market(curve.slopes(costs, self.products.shares))]
 
     def _prices(self, prices: ArrayLike | None) -> Vector:
-        """Return prices in internal order."""
         return self.products.prices if prices is None else self._sorted(self._numbers("prices", prices))
 
     def _numbers(self, name: str, values: ArrayLike) -> Vector:

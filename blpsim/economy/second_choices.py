@@ -41,8 +41,10 @@ def second_choice_probabilities(
     return np.asarray(kept / kept.sum(axis=0), np.float64)
 
 
-def check_groups(nest: Integers, groups: Integers) -> None:
+def check_groups(nest: Integers, groups: Integers, column: str) -> None:
     """Refuse groups of a market's products, (J,), that have a part of one nest, (J,), and of another.
+
+    column  what the groups share
 
     Raises
     ------
@@ -53,8 +55,8 @@ def check_groups(nest: Integers, groups: Integers) -> None:
         nests = np.unique(nest[groups == group])
         if nests.size > 1 and not (groups[np.isin(nest, nests)] == group).all():
             why = "what their removal does to the others is not known"
-            expected = "products of a single nest, or of whole nests"
-            raise ConfigurationError("MicroDataset", "a group of parts of several nests", expected, why)
+            expected = "groups within a nest, or of whole nests"
+            raise ConfigurationError("MicroDataset.without", column, expected, why)
 
 
 def _raised(choices: Choices, agents: Integers, first: Integers, removed: Booleans) -> Matrix:
@@ -63,7 +65,8 @@ def _raised(choices: Choices, agents: Integers, first: Integers, removed: Boolea
     removed  (J, n) the products that are no longer offered
 
     Outside the nest of what is removed, probabilities rise as that of the nest falls; inside, those given the
-    nest rise, too. Where whole nests or the outside good disappear, all rise alike.
+    nest rise, too. Where whole nests or the outside good disappear, all rise alike; so they do where
+    nothing of a nest is left that is available.
     """
     product = np.maximum(first - 1, 0)
     within = choices.nest[:, None] == choices.nest[product]
@@ -71,7 +74,7 @@ def _raised(choices: Choices, agents: Integers, first: Integers, removed: Boolea
     conditionals, nest = choices.conditionals[:, agents], choices.probabilities[:, agents]
     gone = np.where(removed, conditionals, 0.0).sum(axis=0)
     rest = np.where(left, conditionals, 0.0).sum(axis=0)
-    alike = (first == 0) | ~left.any(axis=0)
+    alike = (first == 0) | (rest <= 0)
     with np.errstate(divide="ignore"):
         log_rest = np.where(gone < _HALF, np.log1p(-np.minimum(gone, _HALF)), np.log(rest))
     log_rest = np.where(alike, 0.0, log_rest)

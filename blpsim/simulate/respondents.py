@@ -38,10 +38,10 @@ class Weighing(Protocol):
     def groups(self, market: int) -> Integers | None:
         """Return which products of a market disappear together with a first choice, (J,); None: it alone."""
 
-    def first(self, market: int, demographics: Matrix) -> Matrix:
-        """Return weights by first choice, (1 + J, n) or (1 + J, 1), of consumers with demographics (D, n)."""
+    def first(self, market: int, people: Agents) -> Matrix:
+        """Return weights by first choice, (1 + J, n) or (1 + J, 1), of some people of a market."""
 
-    def pairs(self, market: int, demographics: Matrix, first: Integers, second: Integers) -> Vector:
+    def pairs(self, market: int, people: Agents, first: Integers, second: Integers) -> Vector:
         """Return weights by both choices, (n,), besides those by first choice."""
 
 
@@ -50,6 +50,8 @@ class Candidates(NamedTuple):
 
     markets: Integers
     """(C,) places of their markets."""
+    nodes: Matrix
+    """(K2, C)."""
     demographics: Matrix
     """(D, C)."""
     first: Integers
@@ -63,6 +65,7 @@ class Candidates(NamedTuple):
         """Return some of them, at these places."""
         return Candidates(
             self.markets[rows],
+            self.nodes[:, rows],
             self.demographics[:, rows],
             self.first[rows],
             self.second[rows],
@@ -75,8 +78,8 @@ class Place(NamedTuple):
 
     market: int
     choices: Choices
-    demographics: Matrix
-    """(D, I)."""
+    agents: Agents
+    """The market's alone."""
     scores: Matrix
     """(1 + J, I) probabilities of first choices times their weights."""
 
@@ -152,13 +155,7 @@ class Fieldwork:
         everywhere[self.markets] = counts
         ends = np.append(0, np.cumsum(everywhere))
         rows = np.arange(ends[-1]) + np.repeat(drawn.market_offsets[:-1] - ends[:-1], everywhere)
-        return replace(
-            drawn,
-            market_offsets=ends,
-            nodes=np.ascontiguousarray(drawn.nodes[:, rows]),
-            demographics=np.ascontiguousarray(drawn.demographics[:, rows]),
-            weights=drawn.weights[rows],
-        )
+        return _some(drawn, rows, ends)
 
     def _places(self, agents: Agents) -> Iterator[Place]:
         """Yield the survey's markets with these agents."""
@@ -166,7 +163,8 @@ class Fieldwork:
         everywhere = choices_by_market(replace(self.economy, agents=agents).demand())
         for market, choices in enumerate(everywhere):
             if market in asked:
-                own = agents.demographics[:, slice(*agents.market_offsets[market : market + 2])]
+                rows = np.arange(*agents.market_offsets[market : market + 2])
+                own = _some(agents, rows, np.array([0, rows.size]))
                 weights = self.weighing.first(market, own)
                 yield Place(market, choices, own, first_choice_probabilities(choices) * weights)
 
@@ -178,7 +176,7 @@ class Fieldwork:
         heard   (n,) their places among the market's agents
         totals  (I,) weights of these
         """
-        market, demographics = place.market, place.demographics[:, heard]
+        market, people = place.market, _some(place.agents, heard, np.array([0, heard.size]))
         first = _rows(place.scores[:, heard], generator)
         second = np.zeros_like(first)
         if self.weighing.second_choices:
@@ -186,8 +184,9 @@ class Fieldwork:
             for k in range(0, heard.size, step):
                 those = (place.choices, heard[k : k + step], first[k : k + step], groups)
                 second[k : k + step] = _rows(second_choice_probabilities(*those), generator)
-        weights = totals[heard] * self.weighing.pairs(market, demographics, first, second)
-        return Candidates(np.full(heard.size, market), demographics, first, second, weights)
+        weights = totals[heard] * self.weighing.pairs(market, people, first, second)
+        markets = np.full(heard.size, market)
+        return Candidates(markets, people.nodes, people.demographics, first, second, weights)
 
 
 class _Pool:
@@ -251,13 +250,27 @@ class _Pool:
 
 
 def _joined(parts: Sequence[Candidates]) -> Candidates:
-    markets, demographics, first, second, weights = zip(*parts, strict=True)
+    markets, nodes, demographics, first, second, weights = zip(*parts, strict=True)
     return Candidates(
         np.concatenate(markets),
+        np.concatenate(nodes, axis=1),
         np.concatenate(demographics, axis=1),
         np.concatenate(first),
         np.concatenate(second),
         np.concatenate(weights),
+    )
+
+
+def _some(agents: Agents, rows: Integers, offsets: Integers) -> Agents:
+    """Return some agents by their places, with offsets of their markets."""
+    return replace(
+        agents,
+        market_offsets=offsets,
+        nodes=np.ascontiguousarray(agents.nodes[:, rows]),
+        demographics=np.ascontiguousarray(agents.demographics[:, rows]),
+        weights=agents.weights[rows],
+        market_ids=None,
+        specific=None if agents.specific is None else agents.specific.taken(rows),
     )
 
 

@@ -39,6 +39,7 @@ from blpsim.simulate.measurement import MeasuredShares
 from blpsim.simulate.population import CONSUMERS, Availability, Demographics, Population
 from blpsim.simulate.redrawn import Redraw, Redrawn, check_economy
 from blpsim.simulate.residuals import Draw, residual_moments
+from blpsim.simulate.surveys import AnySurvey, Survey, read_surveys, surveyed
 from blpsim.status import Status
 from blpsim.streams import Streams
 
@@ -97,8 +98,10 @@ class Scenario:
     """How equilibrium prices are solved for."""
     shares: MeasuredShares | None = field(default=None, metadata=LATER)
     """How the data's shares are measured; None: exactly. The economy of a dataset keeps the true ones."""
+    surveys: tuple[AnySurvey, ...] = field(default=(), metadata=LATER)
+    """Micro data that a dataset has besides: surveys whose respondents are drawn."""
     stream_key: str = field(default="", compare=False)
-    """The key of the random streams: by default a hash of all of the above."""
+    """The key of the random streams: by default a hash of all of the above, but surveys."""
     _truth: Bound = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -120,8 +123,21 @@ class Scenario:
         self._check_phi()
         if self.consumers is not None:
             self.consumers.check(len(columns.names.x2))
+        object.__setattr__(self, "surveys", read_surveys(self.surveys))
+        for survey in self._surveys:
+            survey.check(self.model, products, columns.demographics, self.consumers)
         if not self.stream_key or self.stream_key.startswith(_COMPUTED):
-            object.__setattr__(self, "stream_key", _COMPUTED + fingerprint(self))
+            object.__setattr__(self, "stream_key", _COMPUTED + self._content_key())
+
+    def _content_key(self) -> str:
+        """Return the hash that streams depend on: no survey changes any other number."""
+        if self.surveys:
+            return replace(self, surveys=(), stream_key="").stream_key.removeprefix(_COMPUTED)
+        return fingerprint(self)
+
+    @property
+    def _surveys(self) -> tuple[Survey, ...]:
+        return cast(tuple[Survey, ...], self.surveys)
 
     @staticmethod
     def from_economy(
@@ -199,15 +215,20 @@ class Scenario:
         """
         check("streams", streams, Streams)
         streams = streams if streams.stream_key else streams.keyed(self.stream_key)
+        dataset, streams = self._measured(streams)
+        return surveyed(dataset, self._surveys, streams)
+
+    def _measured(self, streams: Streams) -> tuple[Dataset, Streams]:
+        """Return a dataset with shares as they are measured, and the streams that drew it."""
         if self.shares is None:
-            return self._drawn(streams)
+            return self._drawn(streams), streams
         key = streams.stream_key
         for attempt in range(self.shares.most_attempts):
             again = streams.keyed(f"{key}/attempt {attempt}") if attempt else streams
             dataset = self.shares.measured(self._drawn(again), again.generator("shares"))
             if dataset.status is not Status.SHARES_BELOW_FLOOR:
                 break
-        return replace(dataset, attempts=attempt + 1)
+        return replace(dataset, attempts=attempt + 1), again
 
     def _drawn(self, streams: Streams) -> Dataset:
         """Return a dataset with the true shares."""

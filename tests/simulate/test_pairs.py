@@ -123,7 +123,7 @@ def test_a_product_as_good_as_can_be_takes_only_those_who_can_choose_it(rho):
     np.testing.assert_array_equal(choices.probabilities[0], available)
     kept = choices.probabilities[1:, available == 0]
     np.testing.assert_allclose(kept, others.probabilities[1:, available == 0], rtol=1e-12)
-    shares = shares_at_prices(after._demand(), products.prices)
+    shares = shares_at_prices(after.demand(), products.prices)
     # The kernels' exponentials are no smaller than exp(-708), of which there are a few.
     np.testing.assert_allclose(shares, after.shares(), rtol=1e-11, atol=1e-290)
 
