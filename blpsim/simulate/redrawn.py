@@ -13,7 +13,7 @@ from blpsim.economy.dataset import Dataset
 from blpsim.economy.economy import Economy
 from blpsim.economy.equilibrium import PriceIteration
 from blpsim.errors import ConfigurationError
-from blpsim.fingerprint import fingerprint
+from blpsim.fingerprint import LATER, fingerprint
 from blpsim.model.conduct import Conduct
 from blpsim.model.integration import Integration
 from blpsim.model.model import Model, ModelColumns, ModelNames
@@ -26,6 +26,7 @@ from blpsim.simulate.generate import Shocks, true_blocks
 from blpsim.simulate.markets import Errors
 from blpsim.simulate.resampling import People, drawn_rows, taken, taken_agents, taken_products
 from blpsim.simulate.residuals import Draw, Residuals, wild
+from blpsim.simulate.surveys import AnySurvey, read_surveys, surveyed
 from blpsim.streams import Streams
 
 Redraw = Literal["errors", "markets", "both"]
@@ -81,6 +82,8 @@ class Redrawn:
     """Whose choices make the shares; None for the economy's agents."""
     prices: PriceIteration = field(default_factory=PriceIteration)
     """How equilibrium prices are solved for."""
+    surveys: tuple[AnySurvey, ...] = field(default=(), metadata=LATER)
+    """Micro data that a dataset has besides; markets that are drawn are named 0, 1, .."""
     stream_key: str = field(default="", compare=False)
     """The key of the random streams."""
     _held: Held = field(init=False, repr=False, compare=False)
@@ -94,6 +97,7 @@ class Redrawn:
         if self.redraw != "errors":
             _check_levels(self.model, held.products, self.truth)
         self._check_consumers(held)
+        self._check_surveys(held)
         object.__setattr__(self, "_held", held)
         if not self.stream_key or self.stream_key.startswith(_DATA):
             content = [self.model, self.economy.products, self.economy.agents]
@@ -158,7 +162,8 @@ class Redrawn:
         )
         found = economy.equilibrium(iteration=self.prices)
         solved = economy.at(found.prices, found.shares)
-        return Dataset(economy=solved, status=found.status, residuals=found.residuals, source=source)
+        dataset = Dataset(economy=solved, status=found.status, residuals=found.residuals, source=source)
+        return surveyed(dataset, read_surveys(self.surveys), streams)
 
     def _drawn_markets(self, streams: Streams) -> Integers | None:
         if self.redraw == "errors":
@@ -198,6 +203,19 @@ class Redrawn:
         if self.redraw == "errors":
             why = "all markets stay when errors alone are redrawn"
             raise ConfigurationError("Redrawn.markets", self.markets, "None", why)
+
+    def _check_surveys(self, held: Held) -> None:
+        object.__setattr__(self, "surveys", read_surveys(self.surveys))
+        products = held.products
+        if self.redraw != "errors":
+            products = taken_products(
+                products, np.arange(self.markets or products.markets) % products.markets
+            )
+        weights = held.agents.weights if self.consumers is None else np.ones(1)
+        if self.consumers is not None and not self.consumers.is_random:
+            weights = self.consumers.rule(len(held.names.x2)).weights
+        for survey in read_surveys(self.surveys):
+            survey.check(self.model, products, held.names.demographics, weights)
 
     def _check_consumers(self, held: Held) -> None:
         if self.consumers is None:

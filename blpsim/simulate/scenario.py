@@ -124,8 +124,7 @@ class Scenario:
         if self.consumers is not None:
             self.consumers.check(len(columns.names.x2))
         object.__setattr__(self, "surveys", read_surveys(self.surveys))
-        for survey in self._surveys:
-            survey.check(self.model, products, columns.demographics, self.consumers)
+        self._check_surveys(products, columns.demographics)
         if not self.stream_key or self.stream_key.startswith(_COMPUTED):
             object.__setattr__(self, "stream_key", _COMPUTED + self._content_key())
 
@@ -147,6 +146,7 @@ class Scenario:
         errors: Errors | Literal["normal"] | Draw = "normal",
         markets: int | None = None,
         consumers: Integration | None = None,
+        surveys: tuple[AnySurvey, ...] = (),
         stream_key: str = "",
     ) -> Redrawn:
         """Return a scenario made of an economy and its data, as of ``result.economy`` on real data.
@@ -167,6 +167,7 @@ class Scenario:
         markets    how many are drawn, by default as many as there are
         consumers  whose choices make the shares, by default the economy's agents; else their tastes are
                    standard normal, and demographics those of the market's agents, resampled
+        surveys    micro data that a dataset has besides; new people are drawn like these consumers
 
         An estimator that integrates over the very same agents says ``integration="generator"``; any other
         integration draws tastes, and demographics from the market's agents. ``instruments.Given`` are the
@@ -191,6 +192,7 @@ class Scenario:
             redraw=redraw,
             markets=markets,
             consumers=consumers,
+            surveys=surveys,
             stream_key=stream_key,
         )
 
@@ -327,6 +329,13 @@ class Scenario:
             raise ConfigurationError(
                 "Scenario.truth.phi", stated.tolist(), f"Scenario.errors.phi, {self.errors.phi}", why
             )
+
+    def _check_surveys(self, products: Products, labels: tuple[str, ...]) -> None:
+        rule, weights = self.consumers, np.ones(1)
+        if self.surveys and rule is not None and not rule.is_random:
+            weights = rule.rule(len(self.names.x2)).weights
+        for survey in self._surveys:
+            survey.check(self.model, products, labels, weights)
 
     def _check_panel(self) -> None:
         if self.errors.needs_panel and not self.markets.panel:

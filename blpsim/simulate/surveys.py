@@ -18,7 +18,6 @@ from blpsim.economy.respondents import Respondents
 from blpsim.economy.second_choices import check_groups
 from blpsim.errors import ConfigurationError, DataError
 from blpsim.model.expressions import parse_expression
-from blpsim.model.integration import Integration
 from blpsim.model.model import Model
 from blpsim.model.nests import nest_blocks
 from blpsim.model.panel import Agents, Products
@@ -26,7 +25,6 @@ from blpsim.model.survey_terms import check_term, term_values
 from blpsim.model.surveys import Inside, MicroDataset
 from blpsim.model.tables import group_codes
 from blpsim.simulate.distributions import Distribution, check_distribution
-from blpsim.simulate.generate import priced
 from blpsim.simulate.respondents import Candidates, Fieldwork
 from blpsim.status import Status
 from blpsim.streams import Streams
@@ -97,8 +95,9 @@ class Survey:
                 choice probabilities at the prices and mean utilities of the equilibrium. Errors of averages
                 are those of independent respondents; shares, whose consumers are few, may say a bit else
     consumers   the very agents whose choices make the shares, as PyBLP's ``simulate_micro_data``: answers
-                agree with shares as they do for an estimator with ``integration="generator"``. Averages
-                have errors of a finite population besides, which standard errors do not know of
+                agree with shares as they do for an estimator with ``integration="generator"``, and as they
+                should where agents are a population that was given. For other estimators, averages have
+                errors of a finite population besides, which standard errors do not know of
     """
     numbers: tuple[int, ...] | None = None
     """Respondents of each of the survey's markets; None where each respondent's market is drawn, too, in
@@ -124,14 +123,12 @@ class Survey:
         """The survey's name."""
         return self.dataset.name
 
-    def check(
-        self, model: Model, products: Products, labels: tuple[str, ...], consumers: Integration | None
-    ) -> None:
+    def check(self, model: Model, products: Products, labels: tuple[str, ...], weights: Vector) -> None:
         """Refuse a survey that cannot be done.
 
-        products   those of some dataset of the scenario
-        labels     of the model's demographics
-        consumers  whose choices make the shares, if they are not given agents
+        products  those of some dataset of the scenario
+        labels    of the model's demographics
+        weights   (I,) of consumers whose choices make the shares
 
         Raises
         ------
@@ -146,8 +143,9 @@ class Survey:
         if unknown:
             expected = f"demographics among {', '.join(labels) or 'none'}"
             raise ConfigurationError("Survey.reports", unknown[0], expected, "the model has no other")
-        if consumers is not None and self.respondents == "consumers":
-            _check_weights(model, products, consumers)
+        if self.respondents == "consumers" and (weights < 0).any():
+            why = "consumers have weights below zero, which are no probabilities"
+            raise ConfigurationError("Survey.respondents", "consumers", "population", why)
         without = self.dataset.without
         if without is not None and without not in products.columns:
             expected = f"a column among {', '.join(sorted(products.columns))}"
@@ -297,17 +295,6 @@ def _with_derived(said: dict[str, Vector], reported: set[str]) -> dict[str, Vect
         if needed & reported and needed <= set(said) and needed != {name}:
             said[name] = term_values(name, {key: said[key] for key in needed}, said[name].size, name)
     return said
-
-
-def _check_weights(model: Model, products: Products, consumers: Integration) -> None:
-    """Refuse to draw people from nodes some of which have weights below zero."""
-    dimensions = len(model.bind(priced(products), ()).x2.names)
-    if not consumers.is_random and (consumers.rule(dimensions).weights < 0).any():
-        got, why = (
-            "consumers",
-            f"'{consumers.specification}' has weights below zero, which are no probabilities",
-        )
-        raise ConfigurationError("Survey.respondents", got, "population", why)
 
 
 def _respondents(

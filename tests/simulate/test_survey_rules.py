@@ -187,7 +187,34 @@ def test_scenarios_with_surveys_pickle_and_count_in_hashes():
     assert len(hashes) == 3
 
 
+def test_markets_that_are_redrawn_are_surveyed_too():
+    """Taken from given agents, whose answers are theirs or those of people like them."""
+    economy = made(consumers=bs.Integration("monte_carlo", 20)).generate(STREAMS).economy
+    for redraw, markets in (("errors", None), ("markets", 6)):
+        asked = (survey(respondents="consumers"), survey(SWITCHERS))
+        process = bs.Scenario.from_economy(economy, redraw, markets=markets, surveys=asked)
+        plain = bs.Scenario.from_economy(economy, redraw, markets=markets)
+        assert process.stream_key == plain.stream_key
+        dataset = process.generate(bs.Streams(seed=1, replication=0))
+        assert dataset.products.equals(plain.generate(bs.Streams(seed=1, replication=0)).products)
+        frames = {name: each.frame() for name, each in dataset.surveys.items()}
+        assert {name: len(frame) for name, frame in frames.items()} == {"buyers": 400, "switchers": 300}
+        for frame in frames.values():
+            assert frame["market_ids"].nunique() == (markets or 4)
+            known = dataset.agents.groupby("market_ids")["income"].agg(set)
+            assert all(income in known[name] for name, income in frame[["market_ids", "income"]].to_numpy())
+
+
 REFUSED = {
+    "a market that is not redrawn": (
+        lambda: bs.Scenario.from_economy(
+            made().generate(STREAMS).economy,
+            "markets",
+            markets=2,
+            surveys=(dataclasses.replace(BUYERS, markets=(3,)),),
+        ),
+        "MicroDataset.markets = 3",
+    ),
     "two of one name": (lambda: made((BUYERS, survey())), "Scenario.surveys"),
     "no survey": (lambda: made((3,)), "Scenario.surveys"),
     "no market": (lambda: made((dataclasses.replace(BUYERS, markets=(1, 9)),)), "MicroDataset.markets = 9"),
