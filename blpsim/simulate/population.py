@@ -74,8 +74,13 @@ class Population:
     @property
     def differs_by_product(self) -> bool:
         """Whether something about an agent differs by product."""
+        return self.availability is not None or self.has_pairs
+
+    @property
+    def has_pairs(self) -> bool:
+        """Whether some demographic differs by product."""
         given = {} if isinstance(self.demographics, pd.DataFrame) else self.demographics or {}
-        return self.availability is not None or any(isinstance(d, PairDistribution) for d in given.values())
+        return any(isinstance(d, PairDistribution) for d in given.values())
 
     @property
     def names(self) -> tuple[str, ...]:

@@ -332,6 +332,9 @@ class Scenario:
 
     def _check_surveys(self, products: Products, labels: tuple[str, ...]) -> None:
         rule, weights = self.consumers, np.ones(1)
+        if self.surveys and self._population().has_pairs:
+            got, why = "demographics that differ by product", "a respondent reports one value"
+            raise ConfigurationError("Scenario.surveys", got, "no surveys, or other demographics", why)
         if self.surveys and rule is not None and not rule.is_random:
             weights = rule.rule(len(self.names.x2)).weights
         for survey in self._surveys:

@@ -205,7 +205,30 @@ def test_markets_that_are_redrawn_are_surveyed_too():
             assert all(income in known[name] for name, income in frame[["market_ids", "income"]].to_numpy())
 
 
+@pytest.mark.parametrize("nested", [False, True])
+def test_nobody_chooses_what_is_not_available(nested):
+    available = bs.Bernoulli(0.5)
+    asked = dataclasses.replace(SWITCHERS, observations=5_000)
+    dataset = made((survey(asked, respondents="consumers"),), nested, availability=available).generate(
+        STREAMS
+    )
+    found, agents = dataset.surveys["switchers"], dataset.economy.agents
+    # Nodes tell consumers apart.
+    order = np.argsort(agents.nodes[0])
+    who = order[np.searchsorted(agents.nodes[0], found.people.nodes[0], sorter=order)]
+    assert np.array_equal(agents.nodes[0, who], found.people.nodes[0])
+    availability = agents.specific.availability
+    assert 0.3 < (availability == 0).mean() < 0.7
+    for chosen in (found.first, found.second):
+        assert (chosen > 0).all()
+        assert (availability[chosen - 1, who] > 0).all()
+
+
 REFUSED = {
+    "a demographic that differs by product": (
+        lambda: made((BUYERS,), demographics={"income": bs.PerAgentAndProduct(bs.Normal())}),
+        "Scenario.surveys = demographics that differ by product",
+    ),
     "a market that is not redrawn": (
         lambda: bs.Scenario.from_economy(
             made().generate(STREAMS).economy,
