@@ -233,6 +233,7 @@ def _differences(block: Block, stored: Block) -> Iterator[str]:
     rows = [stored.estimators.index(name) for name in block.estimators]
     columns = [stored.parameters.index(name) for name in block.parameters if name in stored.parameters]
     kept = [block.parameters.index(stored.parameters[column]) for column in columns]
+    matched = [stored.micro_moments.index(name) for name in block.micro_moments]
     at = block.start - stored.start
     for name, field in FIELDS.items():
         if name in TIMINGS:
@@ -244,8 +245,9 @@ def _differences(block: Block, stored: Block) -> Iterator[str]:
                 "replication": [at],
                 "parameter": columns,
                 "start": range(block.starts),
+                "micro_moment": matched,
             }
-            there = there.take(chosen[dim], axis)
+            there = there.take(np.array(chosen[dim], np.int64), axis)
             here = here.take(kept, axis) if dim == "parameter" else here
         if not np.array_equal(there, here, equal_nan=True):
             yield name

@@ -32,6 +32,8 @@ class Axes:
     """Number of replications, planned or done, whichever is larger."""
     starts: int
     """The largest number of starting values."""
+    micro_moments: tuple[str, ...] = ()
+    """All micro moments that some estimator matches."""
 
     def sizes(self) -> dict[str, int]:
         """Return the length of every dimension but ``scenario``."""
@@ -40,6 +42,7 @@ class Axes:
             "replication": self.replications,
             "parameter": len(self.parameters),
             "start": self.starts,
+            "micro_moment": len(self.micro_moments),
         }
 
 
@@ -63,6 +66,7 @@ def axes(journal: Journal, content: Content) -> Axes:
         parameters=_parameters(headers, content),
         replications=max(journal.extent(), *planned, 0),
         starts=max((header.starts for header in headers), default=0),
+        micro_moments=_micro_moments(headers),
     )
 
 
@@ -96,6 +100,11 @@ def _parameters(headers: Iterable[Header], content: Content) -> tuple[str, ...]:
     return tuple(dict.fromkeys(name for _, _, names in lists for name in names))
 
 
+def _micro_moments(headers: Iterable[Header]) -> tuple[str, ...]:
+    """Return the union of the blocks' micro moments, in alphabetical order, whoever wrote what together."""
+    return tuple(sorted({name for header in headers for name in header.micro_moments}))
+
+
 def _mark_unplanned(statuses: NDArray[Any], content: Content, along: Axes, scenario: str) -> None:
     for row, estimator in enumerate(along.estimators):
         statuses[row, content.planned(scenario, estimator) :] = Status.NOT_PLANNED
@@ -106,7 +115,8 @@ def _place(
 ) -> None:
     """Copy the replications for which a block counts to where they belong, in place."""
     columns = np.array([along.parameters.index(name) for name in block.parameters], np.int64)
-    own = {"parameter": columns, "start": np.arange(block.starts)}
+    matched = np.array([along.micro_moments.index(name) for name in block.micro_moments], np.int64)
+    own = {"parameter": columns, "start": np.arange(block.starts), "micro_moment": matched}
     _copy_data(arrays, block, _rows_of_data(cover, block), own)
     for rows, axes_here in _together(block, position, cover):
         there = np.array([along.estimators.index(block.estimators[axis]) for axis in axes_here], np.int64)

@@ -73,6 +73,8 @@ class Header:
     """Number of bytes of the list at the body's beginning."""
     checksum: str
     """SHA-256 of the body."""
+    micro_moments: tuple[str, ...] = ()
+    """Names along the axis ``micro_moment``; headers of an earlier release do not have it."""
 
     @property
     def name(self) -> str:
@@ -112,6 +114,7 @@ def encoded(block: Block, content: Content, revision: int) -> tuple[Header, byte
         body_size=len(body),
         list_size=len(beginning),
         checksum=hashlib.sha256(body).hexdigest(),
+        micro_moments=block.micro_moments,
     )
     text = json.dumps(asdict(header)).encode()
     first = f"blpsim-block 1 {len(text):010d} {hashlib.sha256(text).hexdigest()}\n".encode()
@@ -141,6 +144,7 @@ def read_block(path: Path) -> Block:
         "replication": header.stop - header.start,
         "parameter": len(header.parameters),
         "start": header.starts,
+        "micro_moment": len(header.micro_moments),
     }
     return Block(
         scenario=header.scenario,
@@ -150,6 +154,7 @@ def read_block(path: Path) -> Block:
         stop=header.stop,
         # Blocks that an earlier release wrote lack variables that were added.
         arrays=empty_arrays(sizes) | _arrays(listed["arrays"], body, header.list_size),
+        micro_moments=header.micro_moments,
         failures=tuple(_failure(values) for values in listed["failures"]),
     )
 
@@ -183,8 +188,8 @@ def _header(file: BinaryIO, path: Path) -> Header:
 
 
 def _parsed(values: dict[str, Any]) -> Header:
-    for name in ("estimators", "estimator_hashes", "parameters", "data_statuses"):
-        values[name] = tuple(values[name])
+    for name in ("estimators", "estimator_hashes", "parameters", "data_statuses", "micro_moments"):
+        values[name] = tuple(values.get(name, ()))
     values["statuses"] = tuple(tuple(row) for row in values["statuses"])
     return Header(**values)
 

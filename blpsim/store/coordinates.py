@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 def aligned_factors(content: Content, scenarios: tuple[str, ...]) -> dict[str, NDArray[Any]]:
     """Return each factor's values along the scenarios; none hides a variable, none has spaces or slashes."""
-    taken = {*FIELDS, "scenario", "estimator", "replication", "parameter", "start"}
+    taken = {*FIELDS, "scenario", "estimator", "replication", "parameter", "start", "micro_moment"}
     names = dict.fromkeys(name for scenario in scenarios for name in content.factors.get(scenario, ()))
     rows = [content.factors.get(scenario, {}) for scenario in scenarios]
     labels = {name: f"factor_{name}" if name in taken else re.sub(r"[\s/]", "_", name) for name in names}
@@ -42,6 +42,8 @@ def _aligned(values: list[Factor | None]) -> NDArray[Any]:
 def write_coordinates(group: zarr.Group, along: Axes, factors: Mapping[str, NDArray[Any]]) -> None:
     """Write the names along every dimension, and the factors along the scenarios."""
     named = {"scenario": along.scenarios, "estimator": along.estimators, "parameter": along.parameters}
+    if along.micro_moments:
+        named["micro_moment"] = along.micro_moments
     for name, labels in named.items():
         _coordinate(group, name, name, _strings(labels))
     _coordinate(group, "replication", "replication", np.arange(along.replications))

@@ -46,6 +46,8 @@ _DESCRIPTIONS = {
     "start_estimate": "where the optimizer went from there",
     "start_objective": "objective there",
     "start_status": "how that optimization ended",
+    "micro_observed": "value of each micro moment in the micro data",
+    "micro_fitted": "value that it is expected to have at the estimate",
     "data_status": "how the drawing of the data ended",
     "equilibrium_residual": "largest residual of the first-order conditions",
     "outside_share": "mean share of the outside option",
@@ -100,7 +102,7 @@ def _write(
     factors = aligned_factors(content, along.scenarios)
     write_coordinates(group, along, factors)
     grouped = _scenarios_together(along)
-    variables = {name: _variable(group, name, along, grouped, tuple(factors)) for name in FIELDS}
+    variables = {name: _variable(group, name, along, grouped, tuple(factors)) for name in _recorded(along)}
     found: list[Failure] = []
     for first in range(0, len(along.scenarios), grouped):
         names = along.scenarios[first : first + grouped]
@@ -113,6 +115,11 @@ def _write(
         warnings.simplefilter("ignore")
         zarr.consolidate_metadata(store)
     return tuple(found)
+
+
+def _recorded(along: Axes) -> list[str]:
+    """Return the names of the variables, those of micro moments where there are some."""
+    return [name for name, field in FIELDS.items() if "micro_moment" not in field.dims or along.micro_moments]
 
 
 def _variable(

@@ -62,6 +62,8 @@ class Design:
     """For each scenario and estimator, the names of the parameters that are estimated."""
     parameters: Mapping[str, tuple[str, ...]] = field(init=False, repr=False)
     """For each scenario, the names that are recorded: the truth's, estimators' and estimands'."""
+    micro_moments: Mapping[str, tuple[str, ...]] = field(init=False, repr=False)
+    """For each estimator, the names of the micro moments that it matches."""
     hashes: Hashes = field(init=False, repr=False)
     """Hashes of the content, of when the design was made: a design file may change later."""
 
@@ -88,6 +90,8 @@ class Design:
         object.__setattr__(self, "names", names)
         parameters = {name: self._recorded(name) for name in self.scenarios}
         object.__setattr__(self, "parameters", parameters)
+        micro = {name: self._matched(name) for name in self.estimators}
+        object.__setattr__(self, "micro_moments", micro)
         object.__setattr__(self, "hashes", self._hashed())
 
     def scenario(self, name: str) -> ScenarioProtocol:
@@ -130,6 +134,11 @@ class Design:
     def _named(self, scenario: str, name: str) -> tuple[str, ...]:
         names = self.estimators[name].names(self.scenario(scenario))
         check(f"Design.estimators[{name!r}].names({scenario!r})", names, tuple[str, ...])
+        return tuple(names)
+
+    def _matched(self, name: str) -> tuple[str, ...]:
+        names = getattr(self.estimators[name], "micro_names", ())
+        check(f"Design.estimators[{name!r}].micro_names", names, tuple[str, ...])
         return tuple(names)
 
     def _hashed(self) -> Hashes:

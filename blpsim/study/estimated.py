@@ -36,10 +36,16 @@ class Estimated(NamedTuple):
     """(S,) the objective there."""
     start_statuses: Vector
     """(S,) how it ended."""
+    micro_observed: Vector
+    """(MM,) values of micro moments in the micro data."""
+    micro_fitted: Vector
+    """(MM,) what they are expected to be at the estimate."""
 
 
-def estimated(estimate: EstimateProtocol, parameters: int) -> Estimated:
+def estimated(estimate: EstimateProtocol, parameters: int, micro_moments: int = 0) -> Estimated:
     """Return an estimate of so many parameters as arrays; NaN where it says nothing.
+
+    micro_moments  how many of these it matches
 
     Raises ConfigurationError for another number of values.
     """
@@ -59,6 +65,8 @@ def estimated(estimate: EstimateProtocol, parameters: int) -> Estimated:
         start_estimates=_rows("starts.estimate", [start.estimate for start in starts], parameters),
         start_objectives=numbers("Estimate.starts.objective", [start.objective for start in starts]),
         start_statuses=np.array([_status("starts.status", start.status) for start in starts], np.float64),
+        micro_observed=_row("micro_observed", getattr(estimate, "micro_observed", ()), micro_moments),
+        micro_fitted=_row("micro_fitted", getattr(estimate, "micro_fitted", ()), micro_moments),
     )
 
 
@@ -77,6 +85,6 @@ def _row(field: str, values: object, parameters: int) -> Vector:
     if row.shape == (0,) and field != "values":
         return np.full(parameters, np.nan)
     if row.shape != (parameters,):
-        why = "the estimator's names(scenario) gives as many"
+        why = "the estimator's names(scenario), or micro_names, gives as many"
         raise ConfigurationError(f"Estimate.{field}", f"shape {row.shape}", f"shape ({parameters},)", why)
     return row

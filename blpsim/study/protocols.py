@@ -44,8 +44,9 @@ class ScenarioProtocol(Protocol):
 class EstimateProtocol(Protocol):
     """What an estimator returns.
 
-    It may also have ``diagnostics``, ``at_bound``, ``starts``, ``economy``, and ``delta_method(function)``,
-    whose ``standard_errors`` are those of a function of the economy that returns all estimands in a list.
+    It may also have ``diagnostics``, ``at_bound``, ``starts``, ``economy``, ``micro_observed`` and
+    ``micro_fitted``, and ``delta_method(function)``, whose ``standard_errors`` are those of a function of the
+    economy that returns all estimands in a list.
     """
 
     @property
@@ -63,7 +64,7 @@ class EstimateProtocol(Protocol):
 
 @runtime_checkable
 class EstimatorProtocol(Protocol):
-    """One way to estimate a scenario's parameters."""
+    """One way to estimate a scenario's parameters; it may have ``micro_names``, those of micro moments."""
 
     def names(self, scenario: SomeScenario, /) -> tuple[str, ...]:
         """Return the names of the parameters that it estimates on a scenario's datasets, (P,)."""

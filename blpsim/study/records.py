@@ -18,7 +18,7 @@ class Field(NamedTuple):
     """A variable that a study records; every one also has the dimension ``scenario``, the first."""
 
     dims: tuple[str, ...]
-    """Its dimensions after ``scenario``, among estimator, replication, parameter and start."""
+    """Its dimensions after ``scenario``, among estimator, replication, parameter, start and micro_moment."""
     dtype: str
     """NumPy's name of its type."""
     fill: float | int
@@ -60,6 +60,8 @@ FIELDS: Final[Mapping[str, Field]] = MappingProxyType(
         "start_estimate": Field((*_EACH, "start", "parameter"), "float64", _NAN),
         "start_objective": Field((*_EACH, "start"), "float64", _NAN),
         "start_status": Field((*_EACH, "start"), "int8", _PENDING),
+        "micro_observed": Field((*_EACH, "micro_moment"), "float64", _NAN),
+        "micro_fitted": Field((*_EACH, "micro_moment"), "float64", _NAN),
         "data_status": Field(_DATA, "int8", _PENDING),
         "equilibrium_residual": Field(_DATA, "float64", _NAN),
         "outside_share": Field(_DATA, "float64", _NAN),
@@ -94,7 +96,7 @@ class Failure:
 def empty_arrays(sizes: Mapping[str, int], **filled: int) -> dict[str, NDArray[Any]]:
     """Return every variable at its fill value, shaped by the sizes of its dimensions.
 
-    sizes   lengths of estimator, replication, parameter and start
+    sizes   lengths of estimator, replication, parameter, start and micro_moment
     filled  other values to fill some variables with
     """
     return {
@@ -119,6 +121,8 @@ class Block:
     """One past the last replication."""
     arrays: Mapping[str, NDArray[Any]]
     """Every variable of ``FIELDS``; the axis ``start`` is as long as the block needs."""
+    micro_moments: tuple[str, ...] = ()
+    """Names along the axis ``micro_moment``: all that the estimators match."""
     failures: tuple[Failure, ...] = ()
     """The block's failures, by replication, the dataset's first, then in the order of estimators."""
 
@@ -129,6 +133,7 @@ class Block:
             "replication": self.stop - self.start,
             "parameter": len(self.parameters),
             "start": self.starts,
+            "micro_moment": len(self.micro_moments),
         }
         for name, field in FIELDS.items():
             shape = tuple(sizes[dim] for dim in field.dims)

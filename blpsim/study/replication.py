@@ -170,7 +170,7 @@ def _estimated(design: Design, scenario: str, number: int, name: str, drawing: D
     began = time.perf_counter()
     with Captured() as captured:
         estimate = design.estimator(name).estimate(drawing.dataset, design.streams(scenario, number))
-        kept = estimated(estimate, len(design.names[scenario, name]))
+        kept = estimated(estimate, len(design.names[scenario, name]), len(design.micro_moments[name]))
         estimands = _estimands(design, estimate)
         errors = _estimand_errors(design, estimate)
         status = kept.status

@@ -70,21 +70,26 @@ def lost_block(design: Design, task: Task, status: Status, message: str) -> Bloc
 
 def _block(design: Design, task: Task, rows: Sequence[Replication]) -> Block:
     parameters = design.parameters[task.scenario]
+    matched = [design.micro_moments[name] for name in task.estimators]
+    micro_moments = tuple(dict.fromkeys(name for names in matched for name in names))
     sizes = {
         "estimator": len(task.estimators),
         "replication": len(rows),
         "parameter": len(parameters),
         "start": max((_starts(outcome) for row in rows for outcome in row.outcomes), default=0),
+        "micro_moment": len(micro_moments),
     }
     arrays = empty_arrays(sizes)
     columns = [
         [parameters.index(name) for name in design.names[task.scenario, estimator]]
         for estimator in task.estimators
     ]
+    places = [[micro_moments.index(name) for name in names] for names in matched]
     for position, row in enumerate(rows):
         _put_drawing(arrays, position, row.drawing)
         for estimator, outcome in enumerate(row.outcomes):
             _put_outcome(arrays, (estimator, position), outcome, columns[estimator])
+            _put_micro(arrays, (estimator, position), outcome, places[estimator])
     return Block(
         scenario=task.scenario,
         estimators=task.estimators,
@@ -92,6 +97,7 @@ def _block(design: Design, task: Task, rows: Sequence[Replication]) -> Block:
         start=task.start,
         stop=task.start + len(rows),
         arrays=arrays,
+        micro_moments=micro_moments,
         failures=tuple(failure for row in rows for failure in row.failures),
     )
 
@@ -126,6 +132,14 @@ def _put_outcome(
     arrays["start_estimate"][*at, starts, columns] = estimate.start_estimates.T
     arrays["start_objective"][*at, starts] = estimate.start_objectives
     arrays["start_status"][*at, starts] = estimate.start_statuses
+
+
+def _put_micro(
+    arrays: dict[str, NDArray[Any]], at: tuple[int, int], outcome: Outcome, places: list[int]
+) -> None:
+    if outcome.estimate is not None:
+        arrays["micro_observed"][*at, places] = outcome.estimate.micro_observed
+        arrays["micro_fitted"][*at, places] = outcome.estimate.micro_fitted
 
 
 def _starts(outcome: Outcome) -> int:

@@ -12,6 +12,8 @@ from blpsim.study.records import FIELDS, Block, Failure
 SCENARIOS = {"simple": "1" * 64, "complex/é": "2" * 64}
 ESTIMATORS = {"own": "a" * 64, "sums": "b" * 64}
 PARAMETERS = {"simple": ("beta[1]", "beta[prices]"), "complex/é": ("beta[1]", "beta[prices]", "sigma[x,x]")}
+MICRO_MOMENTS = ("income", "age")
+"""What "sums" matches; "own" alone matches the first, and beside "sums" both."""
 
 
 def content(**changes):
@@ -46,6 +48,7 @@ def block(scenario, start, stop, *, estimators=("own", "sums"), parameters=None,
         "replication": range(start, stop),
         "parameter": parameters,
         "start": range(starts),
+        "micro_moment": MICRO_MOMENTS[:starts],
     }
     arrays = {}
     for name, field in FIELDS.items():
@@ -66,6 +69,7 @@ def block(scenario, start, stop, *, estimators=("own", "sums"), parameters=None,
         start=start,
         stop=stop,
         arrays=arrays,
+        micro_moments=MICRO_MOMENTS[:starts],
         failures=failures(scenario, estimators, start, arrays["status"]),
     )
 

@@ -1,4 +1,6 @@
 import dataclasses
+import hashlib
+import json
 
 import numpy as np
 import pytest
@@ -33,7 +35,7 @@ def test_a_block_comes_back_bit_for_bit(tmp_path):
         assert back.arrays[name].tobytes() == array.tobytes()
 
 
-@pytest.mark.parametrize("added", ["failed_draws", "inversion_failures"])
+@pytest.mark.parametrize("added", ["failed_draws", "inversion_failures", "micro_fitted"])
 def test_a_block_of_an_earlier_release_lacks_what_was_added(tmp_path, monkeypatch, added):
     made = block("simple", 0, 2)
     earlier = {name: field for name, field in FIELDS.items() if name != added}
@@ -97,3 +99,25 @@ def test_objects_that_would_need_pickle_are_refused():
     odd = dataclasses.replace(made, arrays={**made.arrays, "extra": np.array([{}], object)})
     with pytest.raises(StoreError, match="pickle"):
         encoded(odd, content(), 0)
+
+
+def test_a_header_of_an_earlier_release_names_no_micro_moments(tmp_path):
+    made = block("simple", 0, 2)
+    arrays = {name: array for name, array in made.arrays.items() if not name.startswith("micro_")}
+    fields = {name: field for name, field in FIELDS.items() if not name.startswith("micro_")}
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr("blpsim.study.records.FIELDS", fields)
+        without = dataclasses.replace(made, arrays=arrays, micro_moments=())
+        header, text = encoded(without, content(), 0)
+    first, rest = text.split(b"\n", 1)
+    length = int(first.split()[2])
+    values = json.loads(rest[:length])
+    del values["micro_moments"]
+    head = json.dumps(values).encode()
+    path = tmp_path / header.name
+    digest = hashlib.sha256(head).hexdigest()
+    path.write_bytes(f"blpsim-block 1 {len(head):010d} {digest}\n".encode() + head + rest[length:])
+    assert read_header(path).micro_moments == ()
+    back = read_block(path)
+    assert back.arrays["micro_observed"].shape == (2, 2, 0)
+    assert np.array_equal(back.arrays["estimate"], made.arrays["estimate"])

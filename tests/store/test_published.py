@@ -50,6 +50,9 @@ def test_the_published_dataset_is_what_the_contract_says(tmp_path, journal):
         assert results.scenario.values.tolist() == ["simple", "complex/é"]
         assert results.estimator.values.tolist() == ["own", "sums"]
         assert results.parameter.values.tolist() == ["beta[1]", "beta[prices]", "sigma[x,x]"]
+        assert results.micro_moment.values.tolist() == ["age", "income"]
+        fitted = results.micro_fitted.sel(estimator="sums", replication=6, micro_moment="income")
+        assert float(fitted.sel(scenario="simple")) == value("micro_fitted", "simple", "sums", 6, "income")
         assert results.replication.values.tolist() == list(range(10))
         assert results.start.values.tolist() == [0, 1]
         assert results.attrs == {"seed": 7}
@@ -139,7 +142,7 @@ def test_any_size_of_chunk_and_shard_gives_the_same_numbers(tmp_path, journal, m
 def test_small_studies_are_few_files(tmp_path, journal):
     fill(journal)
     publish(tmp_path, journal, content(), {})
-    arrays = len(FIELDS) + 5
+    arrays = len(FIELDS) + 6
     assert len(digests(tmp_path / "results.zarr")) == 2 * arrays + 1
 
 
