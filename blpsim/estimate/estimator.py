@@ -16,6 +16,7 @@ from blpsim.errors import ConfigurationError
 from blpsim.estimate.frac import check_frac, frac_start
 from blpsim.estimate.gmm import GMM
 from blpsim.estimate.importance import Rule, TooFew, inverted_delta, sample_agents
+from blpsim.estimate.observed import check_observed, with_observed
 from blpsim.estimate.setting import Setting, has_logs, make_setting, with_covariances
 from blpsim.estimate.solution import Estimate, Solution
 from blpsim.estimate.solve import solve
@@ -144,6 +145,7 @@ class Estimator:
             rule = getattr(self.integration, "integration", self.integration)
             given = rule if isinstance(rule, Integration) else None
             check_random("Estimator.integration", given, model.demographics is not None)
+        check_observed(self.gmm, scenario)
         columns = None if self.model is None else columns_on(scenario, self.model)
         names = scenario.names if columns is None else columns.names
         if isinstance(self.integration, Integration | ImportanceSampling):
@@ -178,6 +180,11 @@ class Estimator:
             got = None if owner is None else owner.phi
             raise ConfigurationError(f"{field}.phi", got, f"a {min(missing)} that is not zero", why)
         return moved
+
+    @property
+    def micro_names(self) -> tuple[str, ...]:
+        """Names of the micro moments that are matched."""
+        return tuple(moment.name for moment in self.gmm.micro_moments)
 
     @property
     def _innovative(self) -> tuple[bool, bool]:
@@ -239,7 +246,9 @@ class Estimator:
             instruments = formula.bind(products.columns).values(products.columns)
             setting = with_covariances(setting, instruments)
         setting = replace(setting, resampled=self._resampled(dataset, streams))
-        gmm = self._bounded(bound, columns)
+        gmm = with_observed(self._bounded(bound, columns), dataset)
+        if gmm is None:
+            return replace(failed, failure=Status.NON_FINITE)
         starts = self._starts(setting, bound, first, streams)
         thetas = [np.clip(start, *gmm.theta_bounds(bound)) for start in starts]
         results = tuple(solve(setting, replace(bound, theta0=theta), gmm) for theta in thetas)

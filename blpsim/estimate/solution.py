@@ -50,6 +50,10 @@ class Estimate:
     """(P, P)."""
     economy: Economy | None = None
     """The economy at the estimate, which estimands are functions of; None where there is none."""
+    micro_observed: Vector | tuple[()] = ()
+    """(MM,) values of micro moments in the micro data."""
+    micro_fitted: Vector | tuple[()] = ()
+    """(MM,) what they are expected to be at the estimate."""
     result: Result | None = field(default=None, repr=False)
     """All that the estimation left; None where there is no estimate."""
 
@@ -110,6 +114,8 @@ def _estimate(solution: Solution) -> Estimate:
         recorded.append(
             Start(value=value, estimate=result.values, objective=result.objective, status=result.status)
         )
+    micro = best.origin.gmm.micro_moments
+    observed = np.array([moment.value for moment in micro], np.float64)
     return Estimate(
         values=best.values,
         standard_errors=best.errors,
@@ -131,5 +137,7 @@ def _estimate(solution: Solution) -> Estimate:
         starts=tuple(recorded),
         covariance=best.covariance,
         economy=best.economy if best.status.is_usable else None,
+        micro_observed=observed,
+        micro_fitted=observed - best.moments[best.moments.size - observed.size :],
         result=best,
     )
