@@ -178,7 +178,8 @@ def _weighted(fitted: Fitted, people: Sequence[_People], agents: Agents) -> Agen
 def inverted_delta(fitted: Fitted, agents: Agents, gmm: GMM) -> Vector | None:
     """Return the mean utilities, (N,), at which other agents make the observed shares; None without any."""
     setting = replace(fitted.setting, agents=agents, resampled=None)
-    objective = Objective(setting, fitted.layout, gmm, two_stage_weighting(setting))
+    macro = replace(gmm, micro_moments=(), micro_sample_covariances=None)
+    objective = Objective(setting, fitted.layout, macro, two_stage_weighting(setting))
     objective(fitted.theta)
     exact = bool((objective.state.residuals < gmm.iteration.tolerance).all())
     return objective.delta if exact and objective.status is Status.EVALUATED else None

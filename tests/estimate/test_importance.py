@@ -291,3 +291,11 @@ def test_a_rule_that_does_not_come_in_the_models_dimensions_is_refused_before_an
     truth = bs.Parameters(beta=[-7, 6, -1], sigma=np.eye(4), gamma=[2, 1, 0.2])
     with refused(bs.ConfigurationError, "Integration.size", 50):
         chained(delta=bs.Integration("product", 50)).names(scenario(model=model, truth=truth))
+
+
+def test_mean_utilities_of_sampled_agents_need_no_micro_moments():
+    first, part = fitted(), bs.MicroPart("inside", bs.MicroDataset("survey", observations=10))
+    micro = bs.GMM(micro_moments=[bs.MicroMoment("inside", 1.0, parts=part)])
+    plain = inverted_delta(first, first.setting.agents, bs.GMM())
+    assert plain is not None
+    assert np.array_equal(inverted_delta(first, first.setting.agents, micro), plain)
