@@ -205,8 +205,11 @@ def random_micro(seed: int) -> MicroCase:
 
 
 def with_positive_weights(case: Case) -> Case:
-    """Return the case with a product rule, as PyBLP cuts probabilities off at zero."""
-    return dataclasses.replace(case, rule="product", nodes=case.nodes and 5)
+    """Return the case with a product rule: PyBLP cuts off at zero what has a weight below zero."""
+    if case.nodes is None or case.rule == "product":
+        return case
+    agents = {name: rows for name, rows in (case.agents or {}).items() if "availability" not in name}
+    return dataclasses.replace(case, rule="product", nodes=3, agents=agents or None)
 
 
 def with_groups(products: Mapping[str, Array], generator: np.random.Generator) -> dict[str, Array]:
